@@ -66,6 +66,17 @@ def test_a_longer_simulation_begins_with_the_shorter_one(response):
     )
 
 
+@pytest.mark.parametrize("response", ["power", "hill", "adstock"])
+def test_reference_spend_earns_the_reference_roas(response):
+    steady = replace(
+        SMALL, response=response, budgets="constant", weekly_season=0.0, yearly_season=0.0
+    )
+    expected = sim.simulate(replace(steady, demand_sd=0.0, market_sd=0.0)).expected_revenue()
+    truth = sim.simulate(steady).truth.set_index(sim.KEYS)["roas"]
+    sums = expected.groupby(sim.KEYS)[["cost", "revenue"]].sum()
+    np.testing.assert_allclose(sums["revenue"] / sums["cost"], truth.sort_index(), rtol=0.01)
+
+
 def test_true_uplift_follows_each_response_family():
     beta = np.array([sim.ELASTICITIES[c] for c in sim.simulate(SMALL).truth["channel"]])
 
