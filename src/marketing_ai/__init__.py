@@ -1,0 +1,1 @@
+"""Trusted marketing numbers: load, read, ask."""
