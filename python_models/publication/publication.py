@@ -7,6 +7,7 @@ def model(dbt, session):
     """Return one row per published table; dbt comes here only after every test upstream passed."""
     tables = {
         "marketing_kpi": dbt.ref("marketing_kpi"),
+        "marketing_kpi_channel": dbt.ref("marketing_kpi_channel"),
         "marketing_kpi_campaign": dbt.ref("marketing_kpi_campaign"),
         "marketing_kpi_channel_daily": dbt.ref("marketing_kpi_channel_daily"),
     }

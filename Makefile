@@ -1,0 +1,80 @@
+# Two commands do all the set-up: `make build` and `make test`. `make help` lists the rest.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+export MARKETING_HOME := $(CURDIR)
+export DBT_PROFILES_DIR := $(CURDIR)
+
+.PHONY: help
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## ?/  make \1\t/' | expand -t 22
+
+.PHONY: build
+build: setup ## environment, then build, test and publish every table (INPUT=file.csv: your own data)
+	@$(BIN)/marketing build $(if $(INPUT),--input "$(INPUT)") $(ARGS)
+
+.PHONY: setup
+setup: .venv/build.stamp ## environment, Delta jars and profiles.yml only
+	@$(BIN)/marketing setup
+
+.PHONY: test
+test: .venv/dev.stamp ## lint, parse, build twice, pytest
+	@$(BIN)/marketing setup
+	@$(MAKE) --no-print-directory lint
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: lint
+lint: .venv/dev.stamp ## SQL and Python style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/sqlfluff lint models macros tests analyses
+
+.PHONY: format
+format: .venv/dev.stamp ## repair what the linters can repair
+	@$(BIN)/ruff check --fix-only -q .
+	@$(BIN)/ruff format -q .
+	@$(BIN)/sqlfluff fix -q models macros tests analyses
+
+.PHONY: docs
+docs: setup ## the lineage site: one page, target/static_index.html
+	@$(BIN)/dbt docs generate --static --quiet
+	@echo "open target/static_index.html"
+
+.PHONY: notebook
+notebook: .venv/dev.stamp ## run the notebook top to bottom
+	@$(BIN)/python -m pytest tests/python/test_notebook.py
+
+.PHONY: benchmark
+benchmark: .venv/dev.stamp ## dbt build against a hand-written PySpark script, side by side
+	@$(BIN)/marketing setup
+	@$(BIN)/python -m benchmarks.build_ratio $(ARGS)
+
+.PHONY: lock
+lock: ## pin the requirements anew (needs uv)
+	@cd requirements && for set in dev build; do \
+	    uv pip compile --universal --python-version 3.11 --generate-hashes --no-strip-extras \
+	        --no-header --no-emit-index-url -q $$( [ $$set = build ] && echo "-c dev.txt" ) \
+	        $$set.in -o $$set.txt || exit 1; \
+	done
+
+.PHONY: clean
+clean: ## remove what builds made (lake, logs, target); the environment and the cache stay
+	@rm -rf lake logs target .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# The environment: one folder, exact versions by hash, from whatever registry pip is set up for.
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	    echo "Python 3.11 or newer is needed, and $(PYTHON) is $$($(PYTHON) --version 2>&1 || echo not there)."; \
+	    echo "Install it, or name one: make build PYTHON=/path/to/python3.12"; exit 1; }
+	@$(PYTHON) -m venv .venv || { \
+	    echo "Python's venv module is missing (Debian: apt install python3-venv)."; rm -rf .venv; exit 1; }
+
+.venv/%.stamp: requirements/%.txt pyproject.toml | .venv/bin/python
+	@echo "installing requirements/$*.txt (about a minute, once) …"
+	@mkdir -p logs
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $< > logs/pip.log 2>&1 \
+	    && $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . >> logs/pip.log 2>&1 \
+	    || { tail -n 20 logs/pip.log; echo "the environment could not be made; the whole log is logs/pip.log"; exit 1; }
+	@touch $@

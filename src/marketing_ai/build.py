@@ -1,0 +1,164 @@
+"""The main job: load a file if one is given, run dbt, show progress, report what was built.
+
+dbt runs in this process with its console output off; its events become one line a table, and
+everything it says is in logs/dbt.log. A failed test or model ends the build before the
+publication, so that readers stay on the last good state.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.status import Status
+
+from marketing_ai.lake.lock import acquire_writer
+from marketing_ai.load.canonical import LoadReport, load_canonical
+from marketing_ai.paths import Paths
+
+_MARKER = ".data_source"
+
+
+@dataclass
+class BuildResult:
+    """What dbt did.
+
+    Attributes:
+        success: every model was built and every test passed.
+        seconds: wall time of dbt.
+        model_seconds: wall time by table.
+        tests: number of tests by status.
+        failures: node name and message of whatever failed.
+    """
+
+    success: bool = False
+    seconds: float = 0.0
+    model_seconds: dict[str, float] = field(default_factory=dict)
+    tests: Counter[str] = field(default_factory=Counter)
+    failures: list[tuple[str, str]] = field(default_factory=list)
+
+
+def build(
+    paths: Paths,
+    console: Console,
+    *,
+    input_file: Path | None = None,
+    full_refresh: bool = False,
+    select: str | None = None,
+) -> BuildResult:
+    """Run the main job.
+
+    Args:
+        paths: folders of the project.
+        console: where progress goes.
+        input_file: a canonical CSV to build from; None: the demo.
+        full_refresh: rebuild incremental tables from scratch.
+        select: dbt selection; None: everything.
+
+    Raises:
+        marketing_ai.lake.lock.LakeBusyError: another process is writing.
+        marketing_ai.load.canonical.FileRefusedError: the file has a fault.
+    """
+    acquire_writer(paths.lake, "make build")
+    arguments = ["build", "--project-dir", str(paths.root), "--profiles-dir", str(paths.root)]
+    source = "demo"
+    if input_file:
+        report = load_canonical(input_file, paths.lake)
+        _say_loaded(console, report)
+        source = f"own:{report.sha256}"
+        arguments += ["--vars", json.dumps({"marketing_data": "own"})]
+    if full_refresh or _source_changed(paths.lake, source):
+        arguments.append("--full-refresh")
+    if select:
+        arguments += ["--select", select]
+    return run_dbt(arguments, console)
+
+
+def _source_changed(lake: Path, source: str) -> bool:
+    """Note whose rows the incremental tables hold: rows of two sources must not be merged."""
+    marker = lake / _MARKER
+    before = marker.read_text() if marker.is_file() else None
+    marker.write_text(source)
+    return before not in (None, source)
+
+
+def _say_loaded(console: Console, report: LoadReport) -> None:
+    console.print(f"[green]✓[/] {report.rows:,} rows of {report.file} checked and loaded")
+    for name in report.absent:
+        consequence = {
+            "leads": "conversions stand in for leads, and is_leads_reported says so",
+            "revenue": "ROI, ROAS and AOV are null, and the forecast says why it cannot predict",
+            "campaign_name": "the identifier is shown instead",
+        }[name]
+        console.print(f"  [yellow]no column {name}[/]: {consequence}")
+    if report.ignored:
+        console.print(f"  ignored, not ours: {', '.join(report.ignored)}")
+
+
+def run_dbt(arguments: list[str], console: Console) -> BuildResult:
+    """Run one dbt command in this process and turn its events into progress lines."""
+    # dbt takes a second to import: not at the start of every `marketing` command.
+    from dbt.cli.main import dbtRunner
+
+    result = BuildResult()
+    begun = time.monotonic()
+    with console.status("reading the project …", spinner="dots") as status:
+        listener = _Listener(console, status, result)
+        outcome = dbtRunner(callbacks=[listener]).invoke(
+            ["--log-level", "none", "--log-level-file", "debug", *arguments]
+        )
+    result.seconds = time.monotonic() - begun
+    if outcome.exception is not None:
+        result.failures.append(("dbt", str(outcome.exception)))
+    for node in getattr(outcome.result, "results", None) or []:
+        unique_id = node.node.unique_id
+        name = getattr(node.node, "alias", node.node.name)
+        if unique_id.startswith(("test.", "unit_test.")):
+            result.tests[str(node.status)] += 1
+        elif str(node.status) == "success":
+            result.model_seconds[name] = node.execution_time
+        if str(node.status) in {"error", "fail"}:
+            where = node.node.original_file_path
+            result.failures.append((f"{node.node.name} ({where})", node.message or ""))
+    result.success = bool(outcome.success) and not result.failures
+    return result
+
+
+class _Listener:
+    """Turns dbt's events into one printed line a table and a live line of what runs."""
+
+    def __init__(self, console: Console, status: Status, result: BuildResult) -> None:
+        self.console = console
+        self.status = status
+        self.running: dict[str, str] = {}
+        self.passed = 0
+
+    def __call__(self, event: Any) -> None:
+        name = event.info.name
+        if name == "LogStartLine":
+            node = event.data.node_info
+            self.running[node.unique_id] = node.node_name
+            self._show(event.data.total)
+        elif name in {"NodeFinished"}:
+            node = event.data.node_info
+            self.running.pop(node.unique_id, None)
+            if node.materialized == "ephemeral":
+                return
+            if node.resource_type in {"model", "seed"} and node.node_status == "success":
+                seconds = event.data.run_result.execution_time
+                relation = node.node_relation.alias or node.node_name
+                self.console.print(f"[green]✓[/] {relation}  [dim]{seconds:.1f} s[/]")
+            elif node.node_status == "pass":
+                self.passed += 1
+            elif node.node_status in {"error", "fail"}:
+                self.console.print(f"[red]✗[/] {node.node_name}")
+
+    def _show(self, total: int) -> None:
+        now = ", ".join(sorted(self.running.values())[:2])
+        more = f" and {len(self.running) - 2} more" if len(self.running) > 2 else ""
+        self.status.update(f"{now}{more}  [dim]{self.passed} tests passed[/]")
