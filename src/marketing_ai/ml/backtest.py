@@ -1,0 +1,202 @@
+"""Rolling weekly origins: what each model would have said, and what happened.
+
+A forest used at an origin was fitted on target weeks that had ended by then. One fit serves
+``refit_every`` origins, which is honest (older knowledge) and saves most of the time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from . import baselines, elasticity, features, forest
+from .features import WEEK, State
+from .panel import Panel
+from .settings import ForecastSettings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+Array = np.ndarray
+CANDIDATES = ("own_efficiency", "channel_efficiency", "blend", "forest")
+MIN_HISTORY = 14  # days before the first origin: two of each weekday
+MIN_TRAIN_ROWS = 60  # below this a tree with leaves of 5 has nothing to average
+MIN_REVENUE_ROWS = 10
+CAP = 0.995  # top share of training ratios cut: one stray week must not own a leaf
+HORIZONS = (1, 2, 3, 4)
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """One week of one origin: predictions of every model beside the truth, all S x 7."""
+
+    origin: int
+    horizon: int
+    cost: Array
+    actual: Array
+    predicted: dict[str, Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class Fit:
+    """What one training learned: elasticity and (where the data suffice) a forest."""
+
+    elasticity: elasticity.Elasticity
+    forest: forest.Forest | None
+    names: tuple[str, ...]
+    n_rows: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Tested:
+    """A backtest: its blocks, and the newest fit and state that made some of them."""
+
+    blocks: list[Block]
+    fit: Fit | None
+    state: State | None
+
+
+def training_rows(
+    panel: Panel, last: int, learned: elasticity.Elasticity, weeks: int
+) -> tuple[Array, Array, Array, tuple[str, ...]]:
+    """Features, ratio of a week's revenue to its own-efficiency forecast, and weights.
+
+    Only weeks that had ended at day ``last`` are targets. One week ahead always, and one of two
+    to four weeks ahead in turn, so that the horizon costs one extra row and not three.
+    """
+    xs, ys, ws = [], [], []
+    names: tuple[str, ...] = ()
+    weekday = panel.dates.dayofweek.to_numpy()
+    for back in range(1, weeks + 1):
+        origin = last - WEEK * back
+        if origin + 1 < MIN_HISTORY:
+            break
+        state = features.state_at(panel, origin, learned)
+        names = (*state.names, "horizon_weeks")
+        for horizon in (1, 2 + back % 3):
+            start = origin + 1 + WEEK * (horizon - 1)
+            days = np.arange(start, start + WEEK)
+            if days[-1] > last:
+                continue
+            plan = panel.cost[:, days]
+            expected = state.level_own * features.effective_plan(state, plan, weekday[days]).sum(axis=1)
+            actual = np.where(plan > 0, panel.revenue_fit[:, days], 0.0).sum(axis=1)
+            use = expected > 0
+            if use.any():
+                xs.append(np.column_stack([state.x[use], np.full(int(use.sum()), float(horizon))]))
+                ys.append(actual[use] / expected[use])
+                ws.append(expected[use])
+    if not xs:
+        return np.zeros((0, 0)), np.zeros(0), np.zeros(0), names
+    x, y, w = np.vstack(xs), np.concatenate(ys), np.concatenate(ws)
+    return x, np.minimum(y, np.quantile(y, CAP)), w, names
+
+
+def learn(spark: SparkSession | None, panel: Panel, last: int, settings: ForecastSettings) -> Fit:
+    """Elasticity and forest from what was known at the end of day ``last``."""
+    known = panel.until(last)
+    learned = elasticity.estimate(known, settings.prior_elasticity)
+    x, y, w, names = training_rows(known, last, learned, settings.train_weeks)
+    enough = len(y) >= MIN_TRAIN_ROWS and int((y > 0).sum()) >= MIN_REVENUE_ROWS
+    if spark is None or not enough:
+        return Fit(learned, None, names, len(y))
+    # square root: noise shrinks with size, but not all the way
+    weight = np.sqrt(w / w.mean())
+    grown = forest.fit(spark, x, y, weight, settings.trees, settings.depth, settings.seed)
+    return Fit(learned, grown, names, len(y))
+
+
+def correction(fit: Fit, state: State, horizon: int) -> Array:
+    """The forest's factor on the own efficiency, S values; ones without a forest."""
+    if fit.forest is None:
+        return np.ones(len(state.x))
+    x = np.column_stack([state.x, np.full(len(state.x), float(horizon))])
+    return np.maximum(fit.forest.predict(x), 0.0)
+
+
+def levels(fit: Fit, state: State, horizon: int) -> dict[str, Array]:
+    """Revenue per effective spend by candidate model."""
+    factor = correction(fit, state, horizon)
+    out = {
+        "own_efficiency": state.level_own,
+        "channel_efficiency": state.level_channel,
+    }
+    if fit.forest is not None:
+        out["blend"] = state.level_own * (1.0 + factor) / 2.0
+        out["forest"] = state.level_own * factor
+    return out
+
+
+def predict_block(
+    panel: Panel, fit: Fit, state: State, horizon: int, plan: Array, weekday: Array
+) -> dict[str, Array]:
+    """Every model's S x 7 forecast of one week, given its planned cost."""
+    effective = features.effective_plan(state, plan, weekday)
+    out = {name: level[:, None] * effective for name, level in levels(fit, state, horizon).items()}
+    origin = state.origin
+    out["last_value"] = baselines.last_value(panel, origin, plan)
+    out["seasonal_naive"] = baselines.seasonal_naive(panel, origin, plan)
+    out["channel_roi"] = baselines.channel_roi(state, plan)
+    out["own_roi"] = baselines.own_roi(state, plan)
+    out["loglog_ridge"] = baselines.loglog_ridge(panel, origin, plan, weekday)
+    out["channel_mean"] = baselines.channel_mean(state, plan)
+    return out
+
+
+def run(spark: SparkSession | None, panel: Panel, settings: ForecastSettings) -> Tested:
+    """Blocks of all origins, oldest first; the plan of a past week is what was really spent."""
+    weekday = panel.dates.dayofweek.to_numpy()
+    origins = [
+        panel.n_days - 1 - WEEK * back
+        for back in range(1, settings.backtest_origins + 1)
+        if panel.n_days - WEEK * back >= MIN_HISTORY
+    ][::-1]
+    blocks: list[Block] = []
+    fit: Fit | None = None
+    state: State | None = None
+    for index, origin in enumerate(origins):
+        # groups are counted from the newest origin, so one more week of data shifts all alike
+        if fit is None or (len(origins) - index) % settings.refit_every == 0:
+            fit = learn(spark, panel, origin, settings)
+        state = features.state_at(panel, origin, fit.elasticity)
+        for horizon in HORIZONS:
+            start = origin + 1 + WEEK * (horizon - 1)
+            days = np.arange(start, start + WEEK)
+            if days[-1] >= panel.n_days:
+                break
+            plan = panel.cost[:, days]
+            blocks.append(
+                Block(
+                    origin=origin,
+                    horizon=horizon,
+                    cost=plan,
+                    actual=panel.revenue[:, days],
+                    predicted=predict_block(panel, fit, state, horizon, plan, weekday[days]),
+                )
+            )
+    return Tested(blocks, fit, state)
+
+
+def gate(blocks: list[Block], known_until: int, gain: float, last: int = 8) -> str:
+    """Model to publish, from weeks that had ended at day ``known_until``.
+
+    The simplest model stays unless another one is better by ``gain`` on campaign-weeks; the
+    forest and the blend are compared with what the simple ones reach.
+    """
+    past = [b for b in blocks if b.horizon == 1 and b.origin + WEEK <= known_until]
+    past = past[-last:]
+    if len(past) < 3:
+        return "own_efficiency"
+    error: dict[str, float] = {}
+    for name in CANDIDATES:
+        if all(name in b.predicted for b in past):
+            error[name] = sum(
+                float(np.abs((b.actual - b.predicted[name]).sum(axis=1)).sum()) for b in past
+            )
+    chosen = "own_efficiency"
+    for name in ("channel_efficiency", "blend", "forest"):
+        if name in error and error[name] < (1 - gain) * error[chosen]:
+            chosen = name
+    return chosen

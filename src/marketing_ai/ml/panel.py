@@ -1,0 +1,213 @@
+"""From the KPI table to dense arrays: the only place that reads rows from Spark."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+Array = np.ndarray
+KEYS = ["campaign_id", "channel", "segment"]
+COUNTS = ["impressions", "clicks", "leads", "conversions"]
+# Above this many times the 99th percentile a day's revenue (and its ROAS) is a slip of the pen.
+SLIP_FACTOR = 50.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Panel:
+    """Series x day arrays; a day without a row holds zeros.
+
+    Attributes:
+        keys: S rows of campaign_id, channel, segment, campaign_name, sorted by the first three.
+        dates: D consecutive days.
+        cost: S x D money.
+        revenue: S x D money, as delivered (for scoring).
+        revenue_fit: S x D money >= 0 with slips capped (for learning).
+        counts: name -> S x D.
+        notes: what was left out or capped, in words.
+    """
+
+    keys: pd.DataFrame
+    dates: pd.DatetimeIndex
+    cost: Array
+    revenue: Array
+    revenue_fit: Array
+    counts: dict[str, Array]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def n_series(self) -> int:
+        """Number of campaign x channel x segment series."""
+        return len(self.keys)
+
+    @property
+    def n_days(self) -> int:
+        """Number of calendar days."""
+        return len(self.dates)
+
+    def until(self, day: int) -> Panel:
+        """The panel as it was known at the end of day index ``day``."""
+        end = day + 1
+        return dataclasses.replace(
+            self,
+            dates=self.dates[:end],
+            cost=self.cost[:, :end],
+            revenue=self.revenue[:, :end],
+            revenue_fit=self.revenue_fit[:, :end],
+            counts={name: values[:, :end] for name, values in self.counts.items()},
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """What was read, before any modelling."""
+
+    frame: pd.DataFrame
+    data_hash: str
+    n_rows: int
+    n_undated: int
+    n_without_revenue: int
+    first_date: dt.date | None
+    last_date: dt.date | None
+    n_campaigns: int
+
+
+def read_snapshot(kpi: DataFrame, max_rows: int) -> Snapshot:
+    """Aggregate in Spark to one row per series and day, and collect the most recent rows.
+
+    Sums are exact decimals, so neither row order nor partitioning can change a digit.
+
+    Args:
+        kpi: rows with the columns of ``marketing_kpi``.
+        max_rows: at most about this many series-days are collected, the oldest left out.
+    """
+    from pyspark.sql import functions as F
+
+    money = "decimal(38,4)"
+    base = kpi.select(
+        *[F.coalesce(F.col(key).cast("string"), F.lit("unknown")).alias(key) for key in KEYS],
+        F.col("campaign_name").cast("string").alias("campaign_name")
+        if "campaign_name" in kpi.columns
+        else F.lit(None).cast("string").alias("campaign_name"),
+        F.col("date").cast("date").alias("date"),
+        *[
+            (F.col(name) if name in kpi.columns else F.lit(None)).cast("bigint").alias(name)
+            for name in COUNTS
+        ],
+        *[
+            F.when(F.abs(F.col(name)) < 1e20, F.col(name)).cast(money).alias(name)
+            for name in ("cost", "revenue")
+        ],
+    )
+    row_hash = F.xxhash64(*base.columns).cast("decimal(38,0)")
+    by_day = base.groupBy("date").agg(
+        F.count(F.lit(1)).alias("n"),
+        F.sum(row_hash).alias("hash"),
+        F.sum(F.col("revenue").isNull().cast("int")).alias("no_revenue"),
+    )
+    days = sorted(by_day.collect(), key=lambda row: (row["date"] is not None, row["date"] or 0))
+    n_rows = sum(row["n"] for row in days)
+    total_hash = sum(int(row["hash"] or 0) for row in days) % (1 << 64)
+    dated = [row for row in days if row["date"] is not None]
+    start, kept = None, 0
+    for row in reversed(dated):
+        kept += row["n"]
+        if kept > max_rows and start is not None:
+            break
+        start = row["date"]
+    usable = base.where(F.col("date").isNotNull())
+    if start is not None and dated and start > dated[0]["date"]:
+        usable = usable.where(F.col("date") >= F.lit(start))
+    frame = (
+        usable.groupBy(*KEYS, "date")
+        .agg(
+            F.max("campaign_name").alias("campaign_name"),
+            *[F.sum(name).cast("double").alias(name) for name in COUNTS],
+            F.sum("cost").cast("double").alias("cost"),
+            F.sum("revenue").cast("double").alias("revenue"),
+        )
+        .toPandas()
+    )
+    frame["date"] = pd.to_datetime(frame["date"])
+    frame = frame.sort_values([*KEYS, "date"], kind="stable").reset_index(drop=True)
+    return Snapshot(
+        frame=frame,
+        data_hash=f"{total_hash:016x}-{n_rows}",
+        n_rows=n_rows,
+        n_undated=sum(row["n"] for row in days if row["date"] is None),
+        n_without_revenue=sum(row["no_revenue"] for row in days),
+        first_date=dated[0]["date"] if dated else None,
+        last_date=dated[-1]["date"] if dated else None,
+        n_campaigns=frame["campaign_id"].nunique(),
+    )
+
+
+def build_panel(frame: pd.DataFrame, as_of: dt.date | None = None) -> Panel:
+    """Dense panel from tidy series-day rows.
+
+    Args:
+        frame: KEYS, date, campaign_name (optional), COUNTS, cost, revenue; any order. Rows
+            without a date, and rows whose revenue is unknown, are left out and noted.
+        as_of: last day to keep; default the last day in the data.
+    """
+    notes: list[str] = []
+    data = frame.copy()
+    for name in [*COUNTS, "cost", "revenue"]:
+        if name not in data:
+            data[name] = 0.0 if name in COUNTS else np.nan
+        data[name] = pd.to_numeric(data[name], errors="coerce").replace([np.inf, -np.inf], np.nan)
+    data["date"] = pd.to_datetime(data["date"])
+    unknown = data["date"].isna() | data["revenue"].isna()
+    if unknown.any():
+        notes.append(f"{int(unknown.sum())} rows without a date or without revenue left out")
+        data = data[~unknown]
+    if as_of is not None:
+        data = data[data["date"] <= pd.Timestamp(as_of)]
+    negative = data["cost"] < 0
+    if negative.any():
+        notes.append(f"{int(negative.sum())} rows with negative cost counted as cost 0")
+    data["cost"] = data["cost"].fillna(0.0).clip(lower=0.0)
+    if "campaign_name" not in data:
+        data["campaign_name"] = None
+    names = data.groupby(KEYS, sort=True)["campaign_name"].last().reset_index()
+    if data.empty:
+        empty = np.zeros((0, 0))
+        return Panel(
+            names, pd.DatetimeIndex([]), empty, empty, empty, dict.fromkeys(COUNTS, empty)
+        )
+    last = pd.Timestamp(as_of) if as_of is not None else data["date"].max()
+    dates = pd.date_range(data["date"].min(), last, freq="D")
+    row = data.groupby(KEYS, sort=True).ngroup().to_numpy()
+    col = (data["date"] - dates[0]).dt.days.to_numpy()
+
+    def dense(name: str) -> Array:
+        out = np.zeros((len(names), len(dates)))
+        np.add.at(out, (row, col), data[name].fillna(0.0).to_numpy(dtype=float))
+        return out
+
+    cost, revenue = dense("cost"), dense("revenue")
+    fit = np.maximum(revenue, 0.0)
+    positive = (fit > 0) & (cost > 0)
+    if positive.sum() >= 20:
+        roas = np.where(positive, fit / np.where(positive, cost, 1.0), 0.0)
+        top_revenue = np.quantile(fit[positive], 0.99)
+        top_roas = np.quantile(roas[positive], 0.99)
+        slip = (fit > SLIP_FACTOR * top_revenue) & (roas > SLIP_FACTOR * top_roas)
+        if slip.any():
+            notes.append(f"{int(slip.sum())} days with implausible revenue capped for learning")
+            fit = np.where(slip, np.minimum(fit, top_roas * cost), fit)
+    return Panel(
+        keys=names,
+        dates=dates,
+        cost=cost,
+        revenue=revenue,
+        revenue_fit=fit,
+        counts={name: dense(name) for name in COUNTS},
+        notes=tuple(notes),
+    )
