@@ -3,8 +3,8 @@
     {%- for measure in (only or [
         'impressions', 'clicks', 'leads', 'conversions', 'cost', 'revenue'
     ]) %}
-    {%- set value = 'case when ' ~ condition ~ ' then ' ~ measure ~ ' end' if condition else measure -%}
-    {%- set total = 'sum(' ~ value ~ ')' %}
+    {%- set total = 'sum(' ~ measure ~ ')' if not condition
+        else 'sum(case when ' ~ condition ~ ' then ' ~ measure ~ ' end)' %}
     {% if measure in ['cost', 'revenue'] -%}
     cast({{ total }} as decimal(18, 4))
     {%- else -%}

@@ -20,6 +20,17 @@ as_of as (
 
 ),
 
+dated as (
+
+    select
+        kpi.*,
+        as_of.as_of_date
+
+    from kpi
+    cross join as_of
+
+),
+
 placements as (
 
     select
@@ -62,8 +73,7 @@ totals as (
         {{ sum_measures('current_', in_current, window_measures) }},
         {{ sum_measures('previous_', in_previous, window_measures) }}
 
-    from kpi
-    cross join as_of
+    from dated
     group by campaign_id
 
 ),
@@ -74,8 +84,7 @@ channel_totals as (
         channel,
         {{ sum_measures('channel_', in_current, window_measures) }}
 
-    from kpi
-    cross join as_of
+    from dated
     group by channel
 
 ),

@@ -28,10 +28,12 @@ class MarketingSparkPlugin(dbtPlugin):
         from dbt_marketing_spark.python_models import SessionPythonJobHelper
         from dbt_marketing_spark.statements import execute
 
-        session.Cursor.execute = execute
+        cursor: Any = session.Cursor
+        cursor.execute = execute
 
-        helpers = impl.SparkAdapter.python_submission_helpers.fget
-        default = impl.SparkAdapter.default_python_submission_method.fget
+        adapter: Any = impl.SparkAdapter
+        helpers = adapter.python_submission_helpers.fget
+        default = adapter.default_python_submission_method.fget
         if getattr(helpers, "is_marketing_patch", False):
             return
 
@@ -45,10 +47,8 @@ class MarketingSparkPlugin(dbtPlugin):
             return default(self)
 
         python_submission_helpers.is_marketing_patch = True  # type: ignore[attr-defined]
-        impl.SparkAdapter.python_submission_helpers = property(python_submission_helpers)
-        impl.SparkAdapter.default_python_submission_method = property(
-            default_python_submission_method
-        )
+        adapter.python_submission_helpers = property(python_submission_helpers)
+        adapter.default_python_submission_method = property(default_python_submission_method)
 
 
 plugins = [MarketingSparkPlugin]

@@ -49,9 +49,7 @@ def arrow_type(name: str) -> pa.DataType:
     return _SIMPLE[name]
 
 
-def read_seed(
-    path: Path, column_types: Mapping[str, str], delimiter: str = ","
-) -> pa.Table:
+def read_seed(path: Path, column_types: Mapping[str, str], delimiter: str = ",") -> pa.Table:
     """Read a seed file exactly: an empty cell is NULL, a quoted empty cell is empty text.
 
     Args:

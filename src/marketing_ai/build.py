@@ -68,20 +68,21 @@ def build(
     arguments = ["build", "--project-dir", str(paths.root), "--profiles-dir", str(paths.root)]
     source = "demo"
     if input_file:
-        report = load_canonical(input_file, paths.lake)
+        report = load_canonical(input_file, paths.lake, paths.schema)
         _say_loaded(console, report)
         source = f"own:{report.sha256}"
         arguments += ["--vars", json.dumps({"marketing_data": "own"})]
-    if full_refresh or _source_changed(paths.lake, source):
+    if full_refresh or _source_changed(paths, source):
         arguments.append("--full-refresh")
     if select:
         arguments += ["--select", select]
     return run_dbt(arguments, console)
 
 
-def _source_changed(lake: Path, source: str) -> bool:
+def _source_changed(paths: Paths, source: str) -> bool:
     """Note whose rows the incremental tables hold: rows of two sources must not be merged."""
-    marker = lake / _MARKER
+    marker = paths.lake / f"{paths.schema}.db" / _MARKER
+    marker.parent.mkdir(parents=True, exist_ok=True)
     before = marker.read_text() if marker.is_file() else None
     marker.write_text(source)
     return before not in (None, source)
@@ -108,7 +109,7 @@ def run_dbt(arguments: list[str], console: Console) -> BuildResult:
     result = BuildResult()
     begun = time.monotonic()
     with console.status("reading the project …", spinner="dots") as status:
-        listener = _Listener(console, status, result)
+        listener = _Listener(console, status)
         outcome = dbtRunner(callbacks=[listener]).invoke(
             ["--log-level", "none", "--log-level-file", "debug", *arguments]
         )
@@ -132,7 +133,7 @@ def run_dbt(arguments: list[str], console: Console) -> BuildResult:
 class _Listener:
     """Turns dbt's events into one printed line a table and a live line of what runs."""
 
-    def __init__(self, console: Console, status: Status, result: BuildResult) -> None:
+    def __init__(self, console: Console, status: Status) -> None:
         self.console = console
         self.status = status
         self.running: dict[str, str] = {}
@@ -143,7 +144,7 @@ class _Listener:
         if name == "LogStartLine":
             node = event.data.node_info
             self.running[node.unique_id] = node.node_name
-            self._show(event.data.total)
+            self._show()
         elif name in {"NodeFinished"}:
             node = event.data.node_info
             self.running.pop(node.unique_id, None)
@@ -158,7 +159,7 @@ class _Listener:
             elif node.node_status in {"error", "fail"}:
                 self.console.print(f"[red]✗[/] {node.node_name}")
 
-    def _show(self, total: int) -> None:
+    def _show(self) -> None:
         now = ", ".join(sorted(self.running.values())[:2])
         more = f" and {len(self.running) - 2} more" if len(self.running) > 2 else ""
         self.status.update(f"{now}{more}  [dim]{self.passed} tests passed[/]")

@@ -22,12 +22,14 @@ class Paths:
     Attributes:
         root: folder that holds dbt_project.yml.
         lake: folder of the Delta tables, `<lake>/<schema>.db/<table>`.
+        schema: schema of this project's tables.
         logs: folder of spark.log and dbt.log.
         cache: folder of the Delta jars and the JVM's class archive.
     """
 
     root: Path
     lake: Path
+    schema: str
     logs: Path
     cache: Path
 
@@ -35,7 +37,8 @@ class Paths:
 def find_paths(start: Path | None = None) -> Paths:
     """Find the project at or above `start` (default: the working directory).
 
-    `MARKETING_HOME` names the project folder, `MARKETING_LAKE` moves the lake.
+    `MARKETING_HOME` names the project folder, `MARKETING_LAKE` moves the lake, and
+    `MARKETING_SCHEMA` names the schema; profiles.yml reads the same variable.
 
     Raises:
         ProjectNotFoundError: there is no dbt_project.yml there.
@@ -53,6 +56,7 @@ def find_paths(start: Path | None = None) -> Paths:
     return Paths(
         root=folder,
         lake=Path(os.environ.get("MARKETING_LAKE") or folder / "lake").resolve(),
+        schema=os.environ.get("MARKETING_SCHEMA") or "marketing",
         logs=folder / "logs",
         cache=cache_home / "marketing-ai",
     )

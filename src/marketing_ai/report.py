@@ -32,10 +32,12 @@ def print_report(
     Raises:
         marketing_ai.lake.publication.NotPublishedError: nothing is published.
     """
-    publication = current_publication(paths.lake)
+    publication = current_publication(paths)
     console.print()
     _print_tables(console, publication, result)
     _print_channels(console, publication)
+    _print_forecast(console, publication)
+    _print_segments(console, publication)
     if result is not None:
         tests = result.tests
         console.print(
@@ -47,9 +49,7 @@ def print_report(
     _print_next(console, own_data)
 
 
-def _print_tables(
-    console: Console, publication: Publication, result: BuildResult | None
-) -> None:
+def _print_tables(console: Console, publication: Publication, result: BuildResult | None) -> None:
     table = Table(title="Published tables", title_justify="left")
     table.add_column("table")
     table.add_column("rows", justify="right")
@@ -80,6 +80,50 @@ def _print_channels(console: Console, publication: Publication) -> None:
             _number(row["cvr"], "{:.2%}"),
             _number(row["cpl"], "{:,.2f}"),
             _number(row["roi"], "{:+.1%}"),
+        )
+    console.print(table)
+
+
+def _print_forecast(console: Console, publication: Publication) -> None:
+    runs = publication.read("model_runs").filter(pl.col("run_model") == "revenue")
+    for run in runs.iter_rows(named=True):
+        console.print("[bold]Revenue forecast[/]")
+        if run["wape"] is None:
+            console.print(f"  none: {run['reason']}", markup=False)
+            continue
+        console.print(
+            f"  error per campaign-week (WAPE) {run['wape']:.1%} against "
+            f"{run['wape'] / run['wape_against_best_baseline']:.1%} of the best baseline "
+            f"({run['best_baseline']}): {run['verdict'].replace('_', ' ')}"
+        )
+        if run["verdict"] != "beats_baselines" and run["reason"]:
+            console.print(f"  {run['reason']}", markup=False)
+    scenario = publication.read("budget_scenarios").filter(
+        (pl.col("scope") == "portfolio") & (pl.col("budget_multiplier") == 1.2)
+    )
+    for row in scenario.iter_rows(named=True):
+        if row["delta_revenue"] is None or row["incremental_roi"] is None:
+            continue
+        console.print(
+            f"  budget +20 %: revenue {row['delta_revenue']:+,.0f}, ROI of the extra budget "
+            f"{row['incremental_roi']:+.0%} ({row['support']}, {row['evidence']})"
+        )
+
+
+def _print_segments(console: Console, publication: Publication) -> None:
+    profiles = publication.read("segment_profiles").sort("roi_rank", nulls_last=True)
+    table = Table(title="Performance segments", title_justify="left")
+    table.add_column("segment")
+    for heading in ("campaigns", "cost", "ROI"):
+        table.add_column(heading, justify="right")
+    table.add_column("suggested action")
+    for row in profiles.iter_rows(named=True):
+        table.add_row(
+            row["performance_segment"],
+            str(row["n_campaigns"]),
+            _number(row["cost"], "{:,.0f}"),
+            _number(row["roi"], "{:+.1%}"),
+            row["suggested_action"],
         )
     console.print(table)
 

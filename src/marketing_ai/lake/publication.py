@@ -14,7 +14,7 @@ import polars as pl
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from marketing_ai.paths import find_paths
+from marketing_ai.paths import Paths, find_paths
 
 
 class NotPublishedError(LookupError):
@@ -63,17 +63,17 @@ class Publication:
         return self.scan(table).collect()
 
 
-def current_publication(lake: Path | None = None, schema: str = "marketing") -> Publication:
+def current_publication(paths: Paths | None = None) -> Publication:
     """Return the newest publication of a lake.
 
     Args:
-        lake: folder of the lake; default: that of the project at or above the working directory.
-        schema: schema of the published tables.
+        paths: folders and schema; default: the project at or above the working directory.
 
     Raises:
         NotPublishedError: nothing has been published there.
     """
-    folder = (lake or find_paths().lake) / f"{schema}.db"
+    paths = paths or find_paths()
+    folder = paths.lake / f"{paths.schema}.db"
     try:
         table = DeltaTable(str(folder / "publication"))
     except (TableNotFoundError, DeltaError) as error:

@@ -44,14 +44,12 @@ def spark_session(
     settings: Mapping[str, str] | None = None,
     *,
     paths: Paths | None = None,
-    schema: str | None = "marketing",
 ) -> SparkSession:
     """Return the process's Spark session, starting it at the first call.
 
     Args:
         settings: Spark settings on top of `DEFAULTS`; static ones count at the first call only.
         paths: folders to use; default: the project at or above the working directory.
-        schema: schema whose tables are registered from the lake; None registers nothing.
 
     Raises:
         marketing_ai.lake.jars.JarError: the Delta jars are absent or not the pinned ones.
@@ -75,8 +73,8 @@ def spark_session(
         logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL + 1)
         with _output_to(paths.logs / "spark.log"):
             spark = builder.getOrCreate()
-        if schema and conf.get("spark.sql.catalogImplementation") != "hive":
-            register_tables(spark, paths.lake, schema)
+        if conf.get("spark.sql.catalogImplementation") != "hive":
+            register_tables(spark, paths.lake, paths.schema)
         return spark
 
 
@@ -108,7 +106,9 @@ def register_tables(spark: SparkSession, lake: Path, schema: str) -> list[str]:
     names = sorted(log.parent.name for log in folder.glob("*/_delta_log"))
     for name in names:
         location = (folder / name).as_uri().replace("'", "\\'")
-        spark.sql(f"create table if not exists `{schema}`.`{name}` using delta location '{location}'")
+        spark.sql(
+            f"create table if not exists `{schema}`.`{name}` using delta location '{location}'"
+        )
     return names
 
 

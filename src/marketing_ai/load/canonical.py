@@ -71,9 +71,7 @@ COLUMNS: dict[str, Column] = {
         f"{_BAD_MONEY} or try_cast(cell as decimal(18, 4)) < 0",
         "an amount of 0 or more with a decimal point and no thousands sign",
     ),
-    "revenue": Column(
-        False, _BAD_MONEY, "an amount with a decimal point and no thousands sign"
-    ),
+    "revenue": Column(False, _BAD_MONEY, "an amount with a decimal point and no thousands sign"),
 }
 KEY = ("campaign_id", "channel", "segment", "date")
 
@@ -241,16 +239,14 @@ def _read_rows(connection: duckdb.DuckDBPyConnection, path: Path, header: list[s
     return int(count[0]) if count else 0
 
 
-def _check_cells(
-    connection: duckdb.DuckDBPyConnection, path: Path, absent: list[str]
-) -> None:
+def _check_cells(connection: duckdb.DuckDBPyConnection, path: Path, absent: list[str]) -> None:
     parts = [
         f"""
         select source_line, {number} as position, '{name}' as name, cell
         from (select source_line, trim("{name}") as cell from delivery)
         where {"coalesce(cell, '') = ''" if column.filled else "false"}
             or (cell <> '' and ({column.fault}))
-        """
+        """  # noqa: S608
         for number, (name, column) in enumerate(COLUMNS.items())
         if name not in absent
     ]
