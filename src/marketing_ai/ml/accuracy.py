@@ -63,13 +63,16 @@ def published_models(blocks: list[Block], gain: float) -> dict[int, str]:
     return {origin: backtest.gate(blocks, origin, gain) for origin in origins}
 
 
-def units_of(blocks: list[Block], chosen: dict[int, str], code: Array, n: int, daily: bool) -> Units:
+def units_of(
+    blocks: list[Block], chosen: dict[int, str], code: Array, n: int, daily: bool
+) -> Units:
     """Sum series into units (campaigns, channels, ...) per week, or per day.
 
-    Units without planned cost and without revenue in a week are left out: nothing was forecast.
+    Units without planned cost are left out: nothing is forecast without a budget.
     """
     pieces: list[tuple[Array, ...]] = []
     for block in blocks:
+
         def total(values: Array) -> Array:
             if not daily:
                 return metrics.group_sum(values, code, n)
@@ -78,7 +81,7 @@ def units_of(blocks: list[Block], chosen: dict[int, str], code: Array, n: int, d
             return out.ravel()
 
         cost, actual = total(block.cost), total(block.actual)
-        keep = (cost > 0) | (actual != 0)
+        keep = cost > 0
         unit = np.arange(n) if not daily else np.repeat(np.arange(n), block.cost.shape[1])
         row = [np.full(int(keep.sum()), block.origin), np.full(int(keep.sum()), block.horizon)]
         row += [unit[keep], actual[keep], cost[keep]]
@@ -124,7 +127,7 @@ def calibration_at(units: Units, origin: int, horizon: int) -> intervals.Calibra
     origins = np.unique(units.origin[known])
     if len(origins) < MIN_CALIBRATION:
         return None
-    recent = known & (units.origin >= origins[-CALIBRATION_ORIGINS:][0]) & (units.cost > 0)
+    recent = known & (units.origin >= origins[-CALIBRATION_ORIGINS:][0])
     return intervals.calibrate(units.predicted["published"][recent], units.actual[recent])
 
 

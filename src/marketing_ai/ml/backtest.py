@@ -15,6 +15,7 @@ from . import baselines, elasticity, features, forest
 from .features import WEEK, State
 from .panel import Panel
 from .settings import ForecastSettings
+from .smoothing import Smoothing
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -24,6 +25,7 @@ CANDIDATES = ("own_efficiency", "channel_efficiency", "blend", "forest")
 MIN_HISTORY = 14  # days before the first origin: two of each weekday
 MIN_TRAIN_ROWS = 60  # below this a tree with leaves of 5 has nothing to average
 MIN_REVENUE_ROWS = 10
+MIN_GATE_ORIGINS = 4  # a month of weeks before anything but the simplest is published
 CAP = 0.995  # top share of training ratios cut: one stray week must not own a leaf
 HORIZONS = (1, 2, 3, 4)
 
@@ -44,6 +46,7 @@ class Fit:
     """What one training learned: elasticity and (where the data suffice) a forest."""
 
     elasticity: elasticity.Elasticity
+    smoothing: Smoothing
     forest: forest.Forest | None
     names: tuple[str, ...]
     n_rows: int
@@ -59,7 +62,7 @@ class Tested:
 
 
 def training_rows(
-    panel: Panel, last: int, learned: elasticity.Elasticity, weeks: int
+    panel: Panel, last: int, learned: elasticity.Elasticity, smoothing: Smoothing, weeks: int
 ) -> tuple[Array, Array, Array, tuple[str, ...]]:
     """Features, ratio of a week's revenue to its own-efficiency forecast, and weights.
 
@@ -73,7 +76,7 @@ def training_rows(
         origin = last - WEEK * back
         if origin + 1 < MIN_HISTORY:
             break
-        state = features.state_at(panel, origin, learned)
+        state = features.state_at(panel, origin, learned, smoothing)
         names = (*state.names, "horizon_weeks")
         for horizon in (1, 2 + back % 3):
             start = origin + 1 + WEEK * (horizon - 1)
@@ -81,7 +84,9 @@ def training_rows(
             if days[-1] > last:
                 continue
             plan = panel.cost[:, days]
-            expected = state.level_own * features.effective_plan(state, plan, weekday[days]).sum(axis=1)
+            expected = state.level_own * features.effective_plan(state, plan, weekday[days]).sum(
+                axis=1
+            )
             actual = np.where(plan > 0, panel.revenue_fit[:, days], 0.0).sum(axis=1)
             use = expected > 0
             if use.any():
@@ -98,14 +103,15 @@ def learn(spark: SparkSession | None, panel: Panel, last: int, settings: Forecas
     """Elasticity and forest from what was known at the end of day ``last``."""
     known = panel.until(last)
     learned = elasticity.estimate(known, settings.prior_elasticity)
-    x, y, w, names = training_rows(known, last, learned, settings.train_weeks)
+    smoothing = features.tune_smoothing(known, last, learned)
+    x, y, w, names = training_rows(known, last, learned, smoothing, settings.train_weeks)
     enough = len(y) >= MIN_TRAIN_ROWS and int((y > 0).sum()) >= MIN_REVENUE_ROWS
     if spark is None or not enough:
-        return Fit(learned, None, names, len(y))
+        return Fit(learned, smoothing, None, names, len(y))
     # square root: noise shrinks with size, but not all the way
     weight = np.sqrt(w / w.mean())
     grown = forest.fit(spark, x, y, weight, settings.trees, settings.depth, settings.seed)
-    return Fit(learned, grown, names, len(y))
+    return Fit(learned, smoothing, grown, names, len(y))
 
 
 def correction(fit: Fit, state: State, horizon: int) -> Array:
@@ -157,10 +163,12 @@ def run(spark: SparkSession | None, panel: Panel, settings: ForecastSettings) ->
     fit: Fit | None = None
     state: State | None = None
     for index, origin in enumerate(origins):
-        # groups are counted from the newest origin, so one more week of data shifts all alike
-        if fit is None or (len(origins) - index) % settings.refit_every == 0:
+        # groups are counted from the newest origin, so one more week of data shifts all alike;
+        # without a forest a new fit costs next to nothing
+        due = (len(origins) - index) % settings.refit_every == 0
+        if fit is None or fit.forest is None or due:
             fit = learn(spark, panel, origin, settings)
-        state = features.state_at(panel, origin, fit.elasticity)
+        state = features.state_at(panel, origin, fit.elasticity, fit.smoothing)
         for horizon in HORIZONS:
             start = origin + 1 + WEEK * (horizon - 1)
             days = np.arange(start, start + WEEK)
@@ -179,24 +187,32 @@ def run(spark: SparkSession | None, panel: Panel, settings: ForecastSettings) ->
     return Tested(blocks, fit, state)
 
 
-def gate(blocks: list[Block], known_until: int, gain: float, last: int = 8) -> str:
-    """Model to publish, from weeks that had ended at day ``known_until``.
+def gate(blocks: list[Block], known_until: int, gain: float) -> str:
+    """Model to publish, from one-week-ahead blocks whose weeks had ended at day ``known_until``.
 
-    The simplest model stays unless another one is better by ``gain`` on campaign-weeks; the
-    forest and the blend are compared with what the simple ones reach.
+    The simplest model stays unless another one is better by ``gain`` (the blend, half a forest,
+    by half of it) and by more than one standard error over the origins: a lucky week is no reason
+    to switch.
+
+    Args:
+        blocks: any blocks; later ones are not read.
+        known_until: last known day.
+        gain: share of the error, e.g. 0.02.
     """
     past = [b for b in blocks if b.horizon == 1 and b.origin + WEEK <= known_until]
-    past = past[-last:]
-    if len(past) < 3:
+    if len(past) < MIN_GATE_ORIGINS:
         return "own_efficiency"
-    error: dict[str, float] = {}
-    for name in CANDIDATES:
-        if all(name in b.predicted for b in past):
-            error[name] = sum(
-                float(np.abs((b.actual - b.predicted[name]).sum(axis=1)).sum()) for b in past
-            )
+    error = {
+        name: np.array([np.abs((b.actual - b.predicted[name]).sum(axis=1)).sum() for b in past])
+        for name in CANDIDATES
+        if all(name in b.predicted for b in past)
+    }
     chosen = "own_efficiency"
-    for name in ("channel_efficiency", "blend", "forest"):
-        if name in error and error[name] < (1 - gain) * error[chosen]:
+    for name, margin in (("channel_efficiency", gain), ("blend", gain / 2), ("forest", gain)):
+        if name not in error:
+            continue
+        better = error[chosen] - error[name]
+        noise = better.std(ddof=1) * np.sqrt(len(better))
+        if better.sum() > max(margin * error[chosen].sum(), noise):
             chosen = name
     return chosen

@@ -8,8 +8,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from .features import State, _ratio
+from .features import State
 from .panel import Panel
+from .smoothing import ratio
 
 Array = np.ndarray
 BASELINES = ("last_value", "seasonal_naive", "channel_roi", "own_roi", "loglog_ridge")
@@ -88,7 +89,7 @@ def loglog_ridge(panel: Panel, origin: int, plan: Array, weekday: Array, days: i
     fitted = np.expm1(np.clip(np.einsum("ni,i->n", x, coef), -10, 40))
     fitted = np.maximum(fitted, 0.0)
     # the mean of a log model is too low for money: one factor puts the total right
-    smear = float(_ratio(revenue[rows, cols].sum(), fitted.sum(), 1.0))
+    smear = float(ratio(revenue[rows, cols].sum(), fitted.sum(), 1.0))
     grid_row, grid_col = np.indices(plan.shape)
     ahead = design(grid_row.ravel(), plan.ravel(), np.asarray(weekday)[grid_col.ravel()]) - centre
     out = np.expm1(np.clip(np.einsum("ni,i->n", ahead, coef), -10, 40)).reshape(plan.shape)

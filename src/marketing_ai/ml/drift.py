@@ -60,7 +60,9 @@ def check(panel: Panel, units: Units | None) -> dict[str, Any]:
                 flags.append("new_channel")
             out |= _roas_psi(panel, now, before, cost_now, cost_before, flags)
     out["drift_flags"] = ", ".join(flags)
-    out["drift_status"] = "drift" if flags else ("ok" if out.get("drift_error_ratio") else "unknown")
+    out["drift_status"] = (
+        "drift" if flags else ("ok" if out.get("drift_error_ratio") else "unknown")
+    )
     return out
 
 

@@ -13,10 +13,24 @@ import numpy as np
 from . import response
 from .elasticity import Elasticity
 from .panel import Panel
+from .smoothing import (
+    HALF_LIVES,
+    TUNING_WEEKS,
+    Smoothing,
+    by,
+    decayed,
+    group_level,
+    groups_of,
+    own_level,
+    prior_level,
+    ratio,
+    tune,
+)
 
 Array = np.ndarray
 
 WEEK = 7
+MAX_LABELS = 20  # one-hot columns per variable; more would drown the other features
 NAMES: dict[str, str] = {
     "log_reference_cost": "recent daily spend of the series",
     "log_efficiency_7": "own revenue per effective spend, last 7 days, shrunk",
@@ -64,19 +78,9 @@ def _trail(values: Array, origin: int, days: int) -> Array:
     return np.asarray(values[:, max(0, origin + 1 - days) : origin + 1].sum(axis=1))
 
 
-def _by(code: Array, values: Array) -> Array:
-    """Group sum, repeated for each member."""
-    return np.bincount(code, values, minlength=int(code.max()) + 1)[code]
-
-
-def _ratio(top: Array, bottom: Array, fallback: Array | float) -> Array:
-    """top / bottom where the denominator is above 0, else the fallback."""
-    return np.where(bottom > 0, top / np.where(bottom > 0, bottom, 1.0), fallback)
-
-
-def _log(values: Array) -> Array:
+def _log(values: Array | float) -> Array:
     """Log with a floor, so that a zero is very small and not minus infinity."""
-    return np.log(np.maximum(values, 1e-6))
+    return np.asarray(np.log(np.maximum(values, 1e-6)))
 
 
 def reference_cost(cost: Array, origin: int, channel: Array) -> Array:
@@ -91,10 +95,10 @@ def reference_cost(cost: Array, origin: int, channel: Array) -> Array:
     spent = past > 0
     week, month = _trail(past, origin, 7), _trail(past, origin, 28)
     n_week, n_month = _trail(spent, origin, 7), _trail(spent, origin, 28)
-    mean_month = _ratio(month, n_month, 0.0)
+    mean_month = ratio(month, n_month, 0.0)
     # three pseudo-days of the month: one odd day in a week must not set the level
-    recent = _ratio(week + 3.0 * mean_month, n_week + 3.0, 0.0)
-    ever = _ratio(past.sum(axis=1), spent.sum(axis=1), 0.0)
+    recent = ratio(week + 3.0 * mean_month, n_week + 3.0, 0.0)
+    ever = ratio(past.sum(axis=1), spent.sum(axis=1), 0.0)
     ref = np.where(n_month > 0, recent, ever)
     out = ref.copy()
     for code in np.unique(channel):
@@ -137,131 +141,73 @@ def weekday_profile(panel: Panel, origin: int, days: int = 84) -> Array:
     return np.asarray(profile / profile.mean())
 
 
-def shrink_days(revenue: Array, effective: Array, prior: Array) -> float:
-    """Pseudo-days of the prior that the noise of the data asks for (method of moments).
-
-    Args:
-        revenue: S x d of one window, ``effective`` the same shape, ``prior`` S levels.
-
-    Returns:
-        Between 0.5 and 28 days: the noise of one day over the spread between series.
-    """
-    active = effective > 0
-    n = active.sum(axis=1)
-    expected = prior[:, None] * effective
-    ratio = np.where(active & (expected > 0), revenue / np.where(expected > 0, expected, 1.0), 0.0)
-    enough = n >= 2
-    if enough.sum() < 3:
-        return 7.0
-    mean = ratio.sum(axis=1) / np.maximum(n, 1)
-    within = (np.where(active, (ratio - mean[:, None]) ** 2, 0.0)).sum(axis=1) / np.maximum(n - 1, 1)
-    noise = float(np.median(within[enough]))
-    spread = float(np.var(mean[enough], ddof=1) - np.mean(within[enough] / n[enough]))
-    if spread <= 0:
-        return 28.0
-    return float(np.clip(noise / spread, 0.5, 28.0))
-
-
-def state_at(panel: Panel, origin: int, elasticity: Elasticity) -> State:
+def state_at(
+    panel: Panel, origin: int, elasticity: Elasticity, smoothing: Smoothing | None = None
+) -> State:
     """Features and levels of every series at one origin.
 
     Args:
         panel: any panel that contains the origin; later days are not read.
         origin: last known day index.
         elasticity: estimated on data known at (or before) the origin.
+        smoothing: tuned on data known at (or before) the origin.
     """
-    import pandas as pd
-
+    smoothing = smoothing or Smoothing()
     keys = panel.keys
-    channel = pd.factorize(keys["channel"], sort=True)[0]
-    segment = pd.factorize(keys["segment"], sort=True)[0]
-    whole = np.zeros(len(keys), dtype=int)
-    known = elasticity.for_channels(keys["channel"])
-    beta = known["beta"].to_numpy(dtype=float)
+    groups = groups_of(panel)
+    channel, segment = groups.channel, groups.segment
+    beta = elasticity.for_channels(keys["channel"])["beta"].to_numpy(dtype=float)
     ref = reference_cost(panel.cost, origin, channel)
     weekday = weekday_profile(panel, origin)
+    sums = decayed(panel, origin, ref, beta, weekday)
+    prior = prior_level(sums, groups, ref, smoothing.prior_half_life)
+    own = own_level(sums, prior, ref, smoothing.own_half_life, smoothing.pseudo_days)
 
-    first = max(0, origin + 1 - 28)
-    dow = weekday[panel.dates.dayofweek.to_numpy()[first : origin + 1]]
-    cost = panel.cost[:, first : origin + 1]
-    revenue = np.where(cost > 0, panel.revenue_fit[:, first : origin + 1], 0.0)
-    effective = response.units(cost, ref[:, None], beta[:, None]) * dow[None, :]
-    n = cost.shape[1]
-    rev7, eff7 = revenue[:, max(0, n - 7) :].sum(axis=1), effective[:, max(0, n - 7) :].sum(axis=1)
-    rev28, eff28 = revenue.sum(axis=1), effective.sum(axis=1)
-    # a long memory for series that were silent for a month
-    old = max(0, origin + 1 - 182)
-    all_rev = np.where(panel.cost[:, old : origin + 1] > 0, panel.revenue_fit[:, old : origin + 1], 0)
-    total_level = float(
-        _ratio(rev28.sum(), eff28.sum(), _ratio(all_rev.sum(), panel.cost[:, old : origin + 1].sum(), 0.0))
-    )
-    level_channel = _ratio(
-        _by(channel, rev28) + total_level * _by(channel, ref),
-        _by(channel, eff28) + _by(channel, ref),
-        total_level,
-    )
-    level_segment = _ratio(
-        _by(segment, rev28) + total_level * _by(segment, ref),
-        _by(segment, eff28) + _by(segment, ref),
-        total_level,
-    )
-    prior = level_channel * _ratio(level_segment, np.full(len(keys), total_level), 1.0)
-    days = shrink_days(revenue, effective, prior)
-    own28 = _ratio(rev28 + days * ref * prior, eff28 + days * ref, prior)
-    own7 = _ratio(rev7 + days * ref * own28, eff7 + days * ref, own28)
-    channel7 = _ratio(
-        _by(channel, rev7) + level_channel * _by(channel, ref),
-        _by(channel, eff7) + _by(channel, ref),
-        level_channel,
-    )
-    total7 = float(_ratio(rev7.sum() + total_level * ref.sum(), eff7.sum() + ref.sum(), total_level))
+    h7, h28 = HALF_LIVES.index(7.0), HALF_LIVES.index(28.0)
+    days = smoothing.pseudo_days
+    own28 = own_level(sums, prior, ref, 28.0, days)
+    own7 = own_level(sums, own28, ref, 7.0, days)
+    total28 = float(ratio(sums.revenue[h28].sum(), sums.effective[h28].sum(), 0.0))
+    total7 = float(ratio(sums.revenue[h7].sum(), sums.effective[h7].sum(), total28))
+    channel28 = group_level(sums.revenue[h28], sums.effective[h28], ref, channel, total28)
+    channel7 = group_level(sums.revenue[h7], sums.effective[h7], ref, channel, total7)
+    segment28 = group_level(sums.revenue[h28], sums.effective[h28], ref, segment, total28)
 
-    def smooth(top: str, bottom: Array) -> Array:
-        count = _trail(panel.counts[top], origin, 28)
-        rate = _ratio(_by(channel, count), _by(channel, bottom), 0.0)
-        extra = _by(channel, bottom) / np.maximum(_by(channel, np.ones(len(keys))), 1.0) * 0.1
-        return _ratio(count + extra * rate, bottom + extra, 0.0)
-
-    spend28 = _trail(panel.cost, origin, 28)
-    clicks28 = _trail(panel.counts["clicks"], origin, 28)
-    shown28 = _trail(panel.counts["impressions"], origin, 28)
-    spend7 = _trail(panel.cost, origin, 7)
+    spend7, spend28 = _trail(panel.cost, origin, 7), _trail(panel.cost, origin, 28)
+    clicks = _trail(panel.counts["clicks"], origin, 28)
+    shown = _trail(panel.counts["impressions"], origin, 28)
+    bought = _trail(panel.counts["conversions"], origin, 28)
     spent = panel.cost[:, : origin + 1] > 0
     age = np.where(spent.any(axis=1), origin - spent.argmax(axis=1) + 1, 0)
-    cpc = _ratio(_by(channel, spend28), _by(channel, clicks28), 0.0)
-    own_cpc = _ratio(spend28 + 0.1 * cpc, clicks28 + 0.1, 0.0)
+    active = _trail(spent, origin, 28)
     values = {
         "log_reference_cost": _log(ref),
         "log_efficiency_7": _log(own7),
         "log_efficiency_28": _log(own28),
-        "log_channel_efficiency": _log(level_channel),
-        "log_segment_efficiency": _log(level_segment),
+        "log_channel_efficiency": _log(channel28),
+        "log_segment_efficiency": _log(segment28),
         "momentum_own": _log(own7) - _log(own28),
-        "momentum_channel": _log(channel7) - _log(level_channel),
-        "momentum_portfolio": np.full(len(keys), np.log(max(total7, 1e-6) / max(total_level, 1e-6))),
-        "log_cpc": _log(own_cpc),
-        "log_ctr": _log(smooth("clicks", shown28)),
-        "log_cvr": _log(smooth("conversions", clicks28)),
-        "active_days": _trail(spent, origin, 28),
+        "momentum_channel": _log(channel7) - _log(channel28),
+        "momentum_portfolio": np.full(len(keys), _log(total7) - _log(total28)),
+        "log_cpc": _log_rate(spend28, clicks, channel),
+        "log_ctr": _log_rate(clicks, shown, channel),
+        "log_cvr": _log_rate(bought, clicks, channel),
+        "active_days": active,
         "age_weeks": age / 7.0,
-        "spend_trend": _log(_ratio(spend7 + ref, spend28 / 4.0 + ref, 1.0)),
+        "spend_trend": _log(ratio(spend7 + ref, spend28 / 4.0 + ref, 1.0)),
     }
-    columns = [np.asarray(values[name], dtype=float) for name in NAMES if name != "horizon_weeks"]
     names = [name for name in NAMES if name != "horizon_weeks"]
+    columns = [np.asarray(values[name], dtype=float) for name in names]
     for kind, code in (("channel", channel), ("segment", segment)):
         labels = sorted(keys[kind].unique())
-        if 2 <= len(labels) <= 20:
+        if 2 <= len(labels) <= MAX_LABELS:
             for index, label in enumerate(labels):
                 columns.append((code == index).astype(float))
                 names.append(f"{kind}={label}")
-    spend7n, rev7n = spend7, _trail(np.where(panel.cost > 0, panel.revenue_fit, 0.0), origin, 7)
-    rev28n = _trail(np.where(panel.cost > 0, panel.revenue_fit, 0.0), origin, 28)
-    portfolio_roas = float(_ratio(rev28n.sum(), spend28.sum(), 0.0))
-    channel_roas = _ratio(_by(channel, rev28n), _by(channel, spend28), portfolio_roas)
-    # the marketer's own rule: last week's ROAS, three of its days leaning on the channel
-    own_roas = _ratio(rev7n + 3.0 * ref * channel_roas, spend7n + 3.0 * ref, channel_roas)
-    active_days = _trail(spent, origin, 28)
-    mean_revenue = _ratio(_by(channel, rev28n), _by(channel, active_days), 0.0)
+    money = np.where(panel.cost > 0, panel.revenue_fit, 0.0)
+    rev7, rev28 = _trail(money, origin, 7), _trail(money, origin, 28)
+    portfolio_roas = float(ratio(rev28.sum(), spend28.sum(), 0.0))
+    channel_roas = ratio(by(channel, rev28), by(channel, spend28), portfolio_roas)
     window = np.minimum(np.maximum(age, 1), 28)
     running = _trail(panel.cost, origin, 14) > 0
     return State(
@@ -269,17 +215,48 @@ def state_at(panel: Panel, origin: int, elasticity: Elasticity) -> State:
         beta=beta,
         ref=ref,
         plan_rate=np.where(running, spend28 / window, 0.0),
-        level_own=own28,
+        level_own=own,
         level_channel=prior,
         weekday=weekday,
         x=np.column_stack(columns),
         names=tuple(names),
-        active=active_days,
+        active=active,
         age_days=age,
-        mean_revenue=mean_revenue,
+        mean_revenue=ratio(by(channel, rev28), by(channel, active), 0.0),
         channel_roas=channel_roas,
-        own_roas=own_roas,
+        # the marketer's own rule: last week's ROAS, three of its days leaning on the channel
+        own_roas=ratio(rev7 + 3.0 * ref * channel_roas, spend7 + 3.0 * ref, channel_roas),
     )
+
+
+def _log_rate(top: Array, bottom: Array, code: Array) -> Array:
+    """Log of a rate, pulled to its group's by a tenth of a mean member's denominator."""
+    rate = ratio(by(code, top), by(code, bottom), 0.0)
+    pull = 0.1 * by(code, bottom) / by(code, np.ones(len(code)))
+    return _log(ratio(top + pull * rate, bottom + pull, 0.0))
+
+
+def tune_smoothing(panel: Panel, last: int, elasticity: Elasticity) -> Smoothing:
+    """Smoothing for forecasts from day ``last``, by the last weeks that had ended by then."""
+    groups = groups_of(panel)
+    weekday_index = panel.dates.dayofweek.to_numpy()
+    beta = elasticity.for_channels(panel.keys["channel"])["beta"].to_numpy(dtype=float)
+    cases = []
+    for back in range(1, TUNING_WEEKS + 1):
+        origin = last - WEEK * back
+        if origin + 1 < WEEK:
+            break
+        ref = reference_cost(panel.cost, origin, groups.channel)
+        weekday = weekday_profile(panel, origin)
+        ahead = np.arange(origin + 1, origin + 1 + WEEK)
+        plan = panel.cost[:, ahead]
+        effective = (
+            response.units(plan, ref[:, None], beta[:, None]) * weekday[weekday_index[ahead]]
+        )
+        actual = np.where(plan > 0, panel.revenue_fit[:, ahead], 0.0).sum(axis=1)
+        sums = decayed(panel, origin, ref, beta, weekday)
+        cases.append((sums, ref, effective.sum(axis=1), actual))
+    return tune(cases, groups)
 
 
 def effective_plan(state: State, cost: Array, weekday_index: Array) -> Array:

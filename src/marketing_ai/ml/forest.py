@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 Array = np.ndarray
+LEAF_SHARE = 0.02  # a leaf averages at least 2 % of the rows: money is too noisy for less
 _SPLIT = re.compile(r"^\s*If \(feature (\d+) <= (\S+)\)$")
 _LEAF = re.compile(r"^\s*Predict: (\S+)$")
 
@@ -129,7 +130,7 @@ def fit(
     model = RandomForestRegressor(
         numTrees=trees,
         maxDepth=depth,
-        minInstancesPerNode=5,
+        minInstancesPerNode=max(5, int(LEAF_SHARE * len(y))),
         maxBins=max(2, min(64, len(y))),
         featureSubsetStrategy="onethird",
         seed=seed,

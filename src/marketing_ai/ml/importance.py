@@ -30,7 +30,9 @@ def table(panel: Panel, tested: Tested, final: Fit, seed: int) -> pd.DataFrame:
     groups = [_group(name) for name in final.names]
     order = list(dict.fromkeys(groups))
     mllib = {
-        g: float(sum(v for v, name in zip(final.forest.importance, groups, strict=True) if name == g))
+        g: float(
+            sum(v for v, name in zip(final.forest.importance, groups, strict=True) if name == g)
+        )
         for g in order
     }
     rises = _permutation(panel, tested, groups, order, seed)

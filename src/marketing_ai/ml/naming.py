@@ -59,7 +59,12 @@ def quadrant(roas: float, spend: float, target_roas: float, median_spend: float)
 
 
 def name_segments(
-    roas: Array, spend: Array, z: Array, features: list[str], target_roas: float, median_spend: float
+    roas: Array,
+    spend: Array,
+    z: Array,
+    features: list[str],
+    target_roas: float,
+    median_spend: float,
 ) -> list[Name]:
     """Name k centres; two in one quadrant are told apart by the feature that differs most.
 

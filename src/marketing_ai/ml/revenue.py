@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 import hashlib
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,6 @@ from . import (
     features,
     importance,
     intervals,
-    metrics,
     scenarios,
     schema,
 )
@@ -46,7 +44,9 @@ def read_small(frame: DataFrame | None, columns: list[str]) -> pd.DataFrame:
     if frame is None or any(name not in frame.columns for name in columns):
         return pd.DataFrame(columns=columns)
     out = frame.select(*columns).toPandas()
-    return out.sort_values(columns, kind="stable", key=lambda c: c.astype(str)).reset_index(drop=True)
+    return out.sort_values(columns, kind="stable", key=lambda c: c.astype(str)).reset_index(
+        drop=True
+    )
 
 
 def forecast(
@@ -205,9 +205,15 @@ def _run(
     if fit.forest is None and model in ("forest", "blend"):
         model = "own_efficiency"
     silent = verdict == "no_signal"
-    state = features.state_at(panel, last, fit.elasticity)
+    state = features.state_at(panel, last, fit.elasticity, fit.smoothing)
     known = elasticity.apply_lift_tests(
-        pd.concat([panel.keys, fit.elasticity.for_channels(panel.keys["channel"]).drop(columns="channel")], axis=1),
+        pd.concat(
+            [
+                panel.keys,
+                fit.elasticity.for_channels(panel.keys["channel"]).drop(columns="channel"),
+            ],
+            axis=1,
+        ),
         lift,
     )
     # a lift test changes the curve, and the level goes with it: the forecast at today's budget stays
@@ -237,6 +243,9 @@ def _run(
     if tier == "simple" and len(origins) == 0:
         tier = "minimal"
     notes = [reason, *panel.notes]
+    unpaid = np.where(panel.cost > 0, 0.0, panel.revenue_fit).sum() / panel.revenue_fit.sum()
+    if unpaid > 0.01:
+        notes.append(f"{unpaid:.0%} of revenue came on days without cost: not forecast")
     if snapshot.n_undated:
         notes.append(f"{snapshot.n_undated} rows without a date left out")
     run |= {
@@ -253,7 +262,9 @@ def _run(
     }
     if len(table):
         head = table[
-            (table["unit"] == "campaign_week") & (table["slice"] == "all") & (table["horizon_weeks"] == 1)
+            (table["unit"] == "campaign_week")
+            & (table["slice"] == "all")
+            & (table["horizon_weeks"] == 1)
         ]
         head = head[head["model"] == "published"]
         if len(head):
@@ -423,8 +434,14 @@ def _curve_rows(
         reference_daily_cost=state.ref,
         efficiency=blank if silent else level,
         own_efficiency=state.level_own,
-        forest_factor=blank if silent else np.where(state.level_own > 0, level / np.where(state.level_own > 0, state.level_own, 1.0), 1.0),
-        budget_factor=np.where(base_cost > 0, effective.sum(axis=1) / np.where(base_cost > 0, base_cost, 1.0), np.nan),
+        forest_factor=blank
+        if silent
+        else np.where(
+            state.level_own > 0, level / np.where(state.level_own > 0, state.level_own, 1.0), 1.0
+        ),
+        budget_factor=np.where(
+            base_cost > 0, effective.sum(axis=1) / np.where(base_cost > 0, base_cost, 1.0), np.nan
+        ),
         elasticity=blank if silent else state.beta,
         elasticity_raw=known["beta_raw"].to_numpy(dtype=float),
         elasticity_lower_80=blank if silent else curves.beta_lo,
@@ -454,9 +471,7 @@ def _scenario_rows(
     rank = known["evidence"].map(evidence_rank).to_numpy()
     names = list(evidence_rank)
     for scope, (code, n, rule) in rules.items():
-        ids = (
-            sorted(panel.keys[column[scope]].unique()) if scope in column else ["all campaigns"]
-        )
+        ids = sorted(panel.keys[column[scope]].unique()) if scope in column else ["all campaigns"]
         base_cost = np.bincount(code, curves.base_cost, minlength=n)
         base_revenue = np.bincount(code, curves.base_revenue, minlength=n)
         spends = curves.base_cost > 0
@@ -464,8 +479,12 @@ def _scenario_rows(
         for m in settings.multipliers:
             revenue = np.bincount(code, curves.revenue(m), minlength=n)
             # elasticity uncertainty moves the far end of the curve: added to the forecast's own
-            low_beta = np.bincount(code, curves.revenue(m, curves.beta_lo if m > 1 else curves.beta_hi), minlength=n)
-            high_beta = np.bincount(code, curves.revenue(m, curves.beta_hi if m > 1 else curves.beta_lo), minlength=n)
+            low_beta = np.bincount(
+                code, curves.revenue(m, curves.beta_lo if m > 1 else curves.beta_hi), minlength=n
+            )
+            high_beta = np.bincount(
+                code, curves.revenue(m, curves.beta_hi if m > 1 else curves.beta_lo), minlength=n
+            )
             worst_support = _worst(scenarios.support(curves, m), code, n, spends)
             lower = upper = np.full(n, np.nan)
             if rule is not None and not silent:
@@ -474,7 +493,10 @@ def _scenario_rows(
                 lower = low0 / safe * low_beta
                 upper = high0 / safe * high_beta
             extrapolated = worst_support == 2
-            lower, upper = np.where(extrapolated, np.nan, lower), np.where(extrapolated, np.nan, upper)
+            lower, upper = (
+                np.where(extrapolated, np.nan, lower),
+                np.where(extrapolated, np.nan, upper),
+            )
             cost = base_cost * m
             delta_cost, delta = cost - base_cost, revenue - base_revenue
             if silent:
@@ -496,12 +518,18 @@ def _scenario_rows(
                     "revenue_upper_80": upper,
                     "delta_cost": delta_cost,
                     "delta_revenue": delta,
-                    "delta_revenue_lower_80": np.where(extrapolated, np.nan, np.minimum(d_lo, d_hi)),
-                    "delta_revenue_upper_80": np.where(extrapolated, np.nan, np.maximum(d_lo, d_hi)),
+                    "delta_revenue_lower_80": np.where(
+                        extrapolated, np.nan, np.minimum(d_lo, d_hi)
+                    ),
+                    "delta_revenue_upper_80": np.where(
+                        extrapolated, np.nan, np.maximum(d_lo, d_hi)
+                    ),
                     "roas": np.where(cost > 0, revenue / np.where(cost > 0, cost, 1.0), np.nan),
                     "incremental_roas": np.where(change, delta / safe_delta, np.nan),
                     "incremental_roi": np.where(change, (delta - delta_cost) / safe_delta, np.nan),
-                    "support": [scenarios.SUPPORT_NAMES[v] if v >= 0 else "no_budget" for v in worst_support],
+                    "support": [
+                        scenarios.SUPPORT_NAMES[v] if v >= 0 else "no_budget" for v in worst_support
+                    ],
                     "evidence": "no_signal"
                     if silent
                     else [names[v] if v >= 0 else "assumed" for v in worst_evidence],
@@ -618,11 +646,3 @@ def _reallocation_rows(
         }
     )
     return pd.concat([frame, total], ignore_index=True)
-
-
-def as_of(settings: ForecastSettings, panel: Panel) -> dt.date:
-    """Last day that the forecast knows."""
-    return settings.as_of_date or panel.dates[-1].date()
-
-
-__all__ = ["forecast", "forecast_tables", "metrics"]

@@ -51,8 +51,6 @@ REVENUE_COLUMNS: dict[str, str] = {
     "elasticity_lower_80": _REAL,
     "elasticity_upper_80": _REAL,
     "carryover": _REAL,
-    "interval_lower_factor": _REAL,
-    "interval_upper_factor": _REAL,
     "daily_cost_p95": _REAL,
     "daily_cost_max": _REAL,
     # budget_scenarios, budget_reallocation
@@ -219,23 +217,14 @@ def tidy(frames: list[pd.DataFrame], columns: dict[str, str]) -> pd.DataFrame:
     if not parts:
         return pd.DataFrame({name: pd.Series(dtype=object) for name in columns})
     out = pd.concat(parts, ignore_index=True).astype(object)
+    readers = {_REAL: _round, _WHOLE: int, _FLAG: bool, _DAY: lambda v: pd.Timestamp(v).date()}
     for name, kind in columns.items():
-        values = out[name].to_numpy(dtype=object)
-        missing = pd.isna(values)
-        if kind == _REAL:
-            values = [None if gone else _round(v) for v, gone in zip(values, missing, strict=True)]
-        elif kind == _WHOLE:
-            values = [None if gone else int(v) for v, gone in zip(values, missing, strict=True)]
-        elif kind == _FLAG:
-            values = [None if gone else bool(v) for v, gone in zip(values, missing, strict=True)]
-        elif kind == _DAY:
-            values = [
-                None if gone else pd.Timestamp(v).date()
-                for v, gone in zip(values, missing, strict=True)
-            ]
-        else:
-            values = [None if gone else str(v) for v, gone in zip(values, missing, strict=True)]
-        out[name] = pd.Series(values, dtype=object)
+        read: Any = readers.get(kind, str)
+        values = out[name].tolist()
+        gone = pd.isna(out[name]).tolist()
+        out[name] = pd.Series(
+            [None if none else read(v) for v, none in zip(values, gone, strict=True)], dtype=object
+        )
     return out
 
 

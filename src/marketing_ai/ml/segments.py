@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from . import CODE_VERSION, clusters, naming, schema
-from .panel import COUNTS, Snapshot, read_snapshot
+from .panel import COUNTS, Snapshot, clean_rows, read_snapshot
 from .revenue import _cannot, _versions, run_id
 from .settings import SegmentSettings, as_json
 
@@ -27,6 +27,8 @@ SMALLEST_SHARE = 0.05
 SMALLEST = 3
 PREVIOUS_DAYS = 28
 BORDERLINE = 0.15  # centre at most 15 % nearer than the second: the campaign could be either
+CHANCE = 0.1  # agreement between two halves below which even the rule says nothing
+RULE_K = 0  # the row of segment_quality that stands for the rule
 NONE = "Insufficient data"
 MEASURES = [*COUNTS, "cost", "revenue"]
 
@@ -51,7 +53,7 @@ def window_of(
     frame: pd.DataFrame, campaigns: list[str], start: pd.Timestamp, end: pd.Timestamp, min_days: int
 ) -> Window:
     """Measures and features of all campaigns from ``start`` to ``end`` (both included)."""
-    part = frame[(frame["date"] >= start) & (frame["date"] <= end) & frame["revenue"].notna()]
+    part = frame[(frame["date"] >= start) & (frame["date"] <= end)]
     sums = part.groupby("campaign_id")[MEASURES].sum(min_count=1).reindex(campaigns)
     days = part[part["cost"] > 0].groupby("campaign_id")["date"].nunique().reindex(campaigns)
     table = sums.reset_index(names="campaign_id")
@@ -130,8 +132,12 @@ def judge(
                 "persistence_ari": persistence,
                 "smallest_segment": smallest,
                 "reason": _refusal(
-                    own, float(np.quantile(null, 0.95)), float(np.mean(agreement)), persistence,
-                    smallest, floor,
+                    own,
+                    float(np.quantile(null, 0.95)),
+                    float(np.mean(agreement)),
+                    persistence,
+                    smallest,
+                    floor,
                 ),
             }
         )
@@ -139,7 +145,12 @@ def judge(
 
 
 def _refusal(
-    own: float, null95: float, agreement: float, persistence: float | None, smallest: int, floor: int
+    own: float,
+    null95: float,
+    agreement: float,
+    persistence: float | None,
+    smallest: int,
+    floor: int,
 ) -> str:
     """Why a candidate is refused; empty if it passed everything."""
     if smallest < floor:
@@ -196,20 +207,33 @@ def _segment(
 ) -> tuple[list[pd.DataFrame], str, str, int]:
     """Output frames, verdict, reason, number of campaigns."""
     campaigns = sorted(frame["campaign_id"].unique())
+    frame, notes = clean_rows(frame)
     start = end - pd.Timedelta(days=settings.window_days - 1)
     half = end - pd.Timedelta(days=settings.window_days // 2)
     now = window_of(frame, campaigns, start, end, settings.min_active_days)
     early = window_of(frame, campaigns, start, half, settings.min_active_days // 2)
-    late = window_of(frame, campaigns, half + pd.Timedelta(days=1), end, settings.min_active_days // 2)
+    late = window_of(
+        frame, campaigns, half + pd.Timedelta(days=1), end, settings.min_active_days // 2
+    )
     back = pd.Timedelta(days=PREVIOUS_DAYS)
     before = window_of(frame, campaigns, start - back, end - back, settings.min_active_days)
     total = now.table.loc[now.eligible, ["cost", "revenue"]].clip(lower=0.0).sum()
     if not now.eligible.any():
         reason = f"no campaign has {settings.min_active_days} days with spend in the window"
-        return _tables(frame, now, None, None, None, {}), "insufficient_data", reason, len(campaigns)
+        return (
+            _tables(frame, now, None, None, None, {}),
+            "insufficient_data",
+            reason,
+            len(campaigns),
+        )
     if not total["revenue"] > 0:
         reason = "all revenue in the window is zero: return on spend tells nothing apart"
-        return _tables(frame, now, None, None, None, {}), "insufficient_data", reason, len(campaigns)
+        return (
+            _tables(frame, now, None, None, None, {}),
+            "insufficient_data",
+            reason,
+            len(campaigns),
+        )
     target = settings.target_roas or float(total["revenue"] / total["cost"])
     median = float(np.median(now.table.loc[now.eligible, "daily_cost"]))
     mean, sd = now.logs[now.eligible].mean(axis=0), now.logs[now.eligible].std(axis=0)
@@ -257,22 +281,22 @@ def _segment(
         rule_then = _by_rule(before, target, median)
         earlier = np.array([name.name if name else None for name in rule_then.of], dtype=object)
         earlier[~before.eligible] = None
-        quality = pd.concat([quality, _rule_quality(early, late, target, median)], ignore_index=True)
-    lasting = _lasting(quality)
-    verdict = "segments" if chosen is not None else ("rule" if lasting else "no_signal")
+        quality = pd.concat(
+            [quality, _rule_quality(early, late, target, median)], ignore_index=True
+        )
+    verdict = "segments"
+    if chosen is None:
+        verdict = "rule" if _lasting(quality) else "no_signal"
     if verdict == "no_signal":
         reason += "; nor does the rule's result last into the next weeks"
     frames = _tables(frame, now, result, earlier, quality, {"target": target, "median": median})
-    return frames, verdict, reason, len(campaigns)
+    return frames, verdict, "; ".join([reason, *notes]), len(campaigns)
 
 
 def _lasting(quality: pd.DataFrame) -> bool:
     """False only if the rule's persistence was measured and is no better than chance."""
-    if quality.empty or "persistence_ari" not in quality:
-        return True
-    rule = quality[quality["k"] == 4] if "is_rule" not in quality else quality[quality["is_rule"] == True]  # noqa: E712
-    value = rule["persistence_ari"].dropna()
-    return not len(value) or float(value.iloc[-1]) >= 0.1
+    value = quality.loc[quality["k"] == RULE_K, "persistence_ari"].dropna()
+    return not len(value) or float(value.iloc[0]) >= CHANCE
 
 
 def _rule_quality(early: Window, late: Window, target: float, median: float) -> pd.DataFrame:
@@ -288,11 +312,11 @@ def _rule_quality(early: Window, late: Window, target: float, median: float) -> 
     return pd.DataFrame(
         [
             {
+                "k": RULE_K,
                 "features": "rule: target return x median spend",
                 "is_chosen": True,
                 "persistence_ari": value,
                 "reason": "the rule decides: no clustering was kept",
-                "is_rule": True,
             }
         ]
     )
@@ -325,7 +349,9 @@ def _by_rule(window: Window, target: float, median: float) -> Result:
     ]
     nothing = np.full(len(of), np.nan)
     # how far from the nearest border, in log units
-    edge = np.minimum(np.abs(np.log(roas / target)), np.abs(np.log(np.maximum(spend, 1e-9) / median)))
+    edge = np.minimum(
+        np.abs(np.log(roas / target)), np.abs(np.log(np.maximum(spend, 1e-9) / median))
+    )
     return Result(
         list(naming.QUADRANTS.values()), of, nothing, edge, {}, "rule", np.full(len(of), True)
     )
@@ -426,7 +452,9 @@ def _tables(
             "channel": about.reindex(table["campaign_id"])["channel"].to_numpy(),
             "performance_segment": [name.name if name else NONE for name in of],
             "segment_code": [name.code if name else "S0" for name in of],
-            "meaning": [name.meaning if name else "Too few days with spend in the window" for name in of],
+            "meaning": [
+                name.meaning if name else "Too few days with spend in the window" for name in of
+            ],
             "suggested_action": [name.action if name else "Wait for more data" for name in of],
             "method": np.where(ok, result.method if result is not None else "none", "none"),
             "status": np.where(ok, "assigned", "insufficient_data"),
@@ -436,7 +464,9 @@ def _tables(
                 ok, np.where(margin >= BORDERLINE, "sure", "borderline"), "none"
             ),
             "previous_segment": earlier if earlier is not None else [None] * n,
-            "agrees_with_name": [bool(result.agrees[i]) if result and ok[i] else None for i in range(n)],
+            "agrees_with_name": [
+                bool(result.agrees[i]) if result and ok[i] else None for i in range(n)
+            ],
             "active_days": table["active_days"],
             "daily_cost": table["daily_cost"],
             "cost": table["cost"],
@@ -445,7 +475,9 @@ def _tables(
     )
     members["is_changed"] = [
         None if not good or old is None else bool(old != new)
-        for good, old, new in zip(ok, members["previous_segment"], members["performance_segment"], strict=True)
+        for good, old, new in zip(
+            ok, members["previous_segment"], members["performance_segment"], strict=True
+        )
     ]
     ratios = _kpis(table)
     members["roas"], members["roi"], members["cvr"] = ratios["roas"], ratios["roi"], ratios["cvr"]
@@ -475,5 +507,5 @@ def _tables(
     profile["roi_rank"] = profile["roi"].where(real).rank(ascending=False, method="first")
     frames = [members, profile]
     if quality is not None and len(quality):
-        frames.append(quality.drop(columns="is_rule", errors="ignore").assign(output="segment_quality"))
+        frames.append(quality.assign(output="segment_quality"))
     return frames

@@ -62,9 +62,9 @@ class SegmentSettings:
 
 
 _READERS: dict[str, Callable[[Any], Any]] = {
-    "as_of_date": lambda value: value
-    if isinstance(value, dt.date)
-    else dt.date.fromisoformat(str(value)),
+    "as_of_date": lambda value: (
+        value if isinstance(value, dt.date) else dt.date.fromisoformat(str(value))
+    ),
     "multipliers": _multipliers,
     "target_roas": float,
 }
@@ -82,10 +82,11 @@ def read_settings(kind: type[T], values: Mapping[str, Any]) -> T:
     """
     changes: dict[str, Any] = {}
     for field in dataclasses.fields(kind):  # type: ignore[arg-type]
+        default: Any = field.default
         value = values.get(field.name)
         if value is None or value == "" or str(value).lower() == "none":
             continue
-        reader = _READERS.get(field.name) or type(field.default)
+        reader = _READERS.get(field.name) or type(default)
         try:
             changes[field.name] = reader(value)
         except (TypeError, ValueError) as error:
