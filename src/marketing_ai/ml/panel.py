@@ -201,9 +201,7 @@ def build_panel(frame: pd.DataFrame, as_of: dt.date | None = None) -> Panel:
     names = data.groupby(KEYS, sort=True)["campaign_name"].last().reset_index()
     if data.empty:
         empty = np.zeros((0, 0))
-        return Panel(
-            names, pd.DatetimeIndex([]), empty, empty, empty, dict.fromkeys(COUNTS, empty)
-        )
+        return Panel(names, pd.DatetimeIndex([]), empty, empty, empty, dict.fromkeys(COUNTS, empty))
     last = pd.Timestamp(as_of) if as_of is not None else data["date"].max()
     dates = pd.date_range(data["date"].min(), last, freq="D")
     row = data.groupby(KEYS, sort=True).ngroup().to_numpy()

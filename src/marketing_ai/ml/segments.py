@@ -254,16 +254,18 @@ def _segment(
         quality, centres = judge(x[now.eligible], first, second, settings)
         passed = quality[quality["reason"] == ""]
         if len(passed):
-            best = passed.sort_values(["silhouette", "k"], ascending=[False, True]).iloc[0]
+            # tightness alone keeps splitting real groups; weighted by stability it stops in time
+            worth = passed["silhouette"] * passed["ari_bootstrap"]
+            best = passed.loc[worth.idxmax()]
             chosen = int(best["k"])
             reason = f"{chosen} segments: tighter than chance, stable, and still there later"
         else:
             reason = "no number of segments passed every check: a rule decides"
         kept = quality["k"] == chosen
         quality["is_chosen"] = kept
-        quality.loc[kept, "reason"] = "kept: largest silhouette of those that passed"
+        quality.loc[kept, "reason"] = "kept: tightest and most stable of those that passed"
         other = (quality["reason"] == "") & ~kept
-        quality.loc[other, "reason"] = "passed, but another k has a larger silhouette"
+        quality.loc[other, "reason"] = "passed, but another k is tighter and more stable together"
         quality["features"] = ", ".join(now.features)
     if chosen is not None:
         base = centres[chosen]
