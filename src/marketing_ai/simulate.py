@@ -686,7 +686,7 @@ def _demo_plan() -> tuple[Campaign, ...]:
             burner,
             pause=(date(2025, 7, 1), date(2025, 8, 31)),
         ),
-        Campaign("Short Clips", "video", (new,), leaky, trend_from=autumn, trend=-0.3),
+        Campaign("Short Clips", "video", (new,), leaky, trend_from=late, trend=-0.8),
         Campaign("Product Demo", "video", (returning, loyal), winner),
         Campaign(
             "Black Friday",

@@ -234,6 +234,8 @@ def test_some_demo_campaigns_lose_money_and_get_worse_and_some_win(demo):
     recent, before = roi(age < 28), roi((age >= 28) & (age < 56))
     worse = recent[(recent < 0) & (recent < before.reindex(recent.index) - 0.05)].index
     assert {"Rival Terms", "Prospecting", "Banner Reach", "Short Clips"} <= set(worse)
+    # One collapses: the third reason of the under-performance rule has something to show.
+    assert 1 + recent["Short Clips"] < 0.7 * (1 + before["Short Clips"])
     assert (recent > 2).sum() >= 5
 
 
