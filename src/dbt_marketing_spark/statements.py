@@ -7,19 +7,26 @@ stays on, and a writing command takes the lake's lock before Spark starts.
 
 from __future__ import annotations
 
+import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dbt.flags import get_flags
 from dbt_common.exceptions import DbtRuntimeError
+from dbt_common.invocation import get_invocation_id
 
 from dbt_marketing_spark import WRITING_COMMANDS
 from marketing_ai.lake.jars import JarError
 from marketing_ai.lake.lock import LakeBusyError, acquire_writer
-from marketing_ai.lake.session import spark_session
+from marketing_ai.lake.session import register_tables, spark_session
 from marketing_ai.paths import find_paths
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+
+_registration = threading.Lock()
+_registered: set[tuple[str, Path, str]] = set()
 
 
 def current_session(server_side_parameters: dict[str, Any] | None = None) -> SparkSession:
@@ -35,9 +42,17 @@ def current_session(server_side_parameters: dict[str, Any] | None = None) -> Spa
     try:
         if command in WRITING_COMMANDS:
             acquire_writer(paths.lake, f"dbt {command}")
-        return spark_session(settings, paths=paths)
+        spark = spark_session(settings, paths=paths)
     except (LakeBusyError, JarError) as error:
         raise DbtRuntimeError(str(error)) from error
+    invocation = (get_invocation_id(), paths.lake, paths.schema)
+    with _registration:
+        # A loader without a JVM may have written tables since this session started.
+        if invocation not in _registered:
+            _registered.clear()
+            register_tables(spark, paths.lake, paths.schema)
+            _registered.add(invocation)
+    return spark
 
 
 def execute(self: Any, sql: str, *parameters: Any) -> None:

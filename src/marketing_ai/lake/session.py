@@ -72,10 +72,7 @@ def spark_session(
         # PySpark prints the whole JSON stack of any SQL error; dbt shows the message itself.
         logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL + 1)
         with _output_to(paths.logs / "spark.log"):
-            spark = builder.getOrCreate()
-        if conf.get("spark.sql.catalogImplementation") != "hive":
-            register_tables(spark, paths.lake, paths.schema)
-        return spark
+            return builder.getOrCreate()
 
 
 def _local_settings(paths: Paths) -> dict[str, str]:
@@ -99,12 +96,15 @@ def register_tables(spark: SparkSession, lake: Path, schema: str) -> list[str]:
     """Make the lake's Delta tables of `schema` known to a session that has no metastore.
 
     Returns:
-        The names registered, sorted.
+        The names of all tables in that folder, sorted; none where a Hive metastore knows them.
     """
+    if spark.conf.get("spark.sql.catalogImplementation") == "hive":
+        return []
     spark.sql(f"create schema if not exists `{schema}`")
+    known = {table.name for table in spark.catalog.listTables(schema)}
     folder = lake / f"{schema}.db"
     names = sorted(log.parent.name for log in folder.glob("*/_delta_log"))
-    for name in names:
+    for name in sorted(set(names) - known):
         location = (folder / name).as_uri().replace("'", "\\'")
         spark.sql(
             f"create table if not exists `{schema}`.`{name}` using delta location '{location}'"
