@@ -7,6 +7,7 @@ A forest used at an origin was fitted on target weeks that had ended by then. On
 from __future__ import annotations
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +29,7 @@ MIN_REVENUE_ROWS = 10
 MIN_GATE_ORIGINS = 4  # a month of weeks before anything but the simplest is published
 CAP = 0.995  # top share of training ratios cut: one stray week must not own a leaf
 HORIZONS = (1, 2, 3, 4)
+FITS_AT_ONCE = 2  # a laptop's two cores; more would only share them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,11 +56,12 @@ class Fit:
 
 @dataclasses.dataclass(frozen=True)
 class Tested:
-    """A backtest: its blocks, and the newest fit and state that made some of them."""
+    """A backtest: its blocks, the newest fit and state that made some of them, and the fit on all."""
 
     blocks: list[Block]
     fit: Fit | None
     state: State | None
+    final: Fit
 
 
 def training_rows(
@@ -104,9 +107,11 @@ def learn(spark: SparkSession | None, panel: Panel, last: int, settings: Forecas
     known = panel.until(last)
     learned = elasticity.estimate(known, settings.prior_elasticity)
     smoothing = features.tune_smoothing(known, last, learned)
+    if spark is None:
+        return Fit(learned, smoothing, None, (), 0)
     x, y, w, names = training_rows(known, last, learned, smoothing, settings.train_weeks)
     enough = len(y) >= MIN_TRAIN_ROWS and int((y > 0).sum()) >= MIN_REVENUE_ROWS
-    if spark is None or not enough:
+    if not enough:
         return Fit(learned, smoothing, None, names, len(y))
     # square root: noise shrinks with size, but not all the way
     weight = np.sqrt(w / w.mean())
@@ -151,28 +156,50 @@ def predict_block(
     return out
 
 
+def learn_all(
+    spark: SparkSession | None, panel: Panel, days: list[int], settings: ForecastSettings
+) -> dict[int, Fit]:
+    """Fits at several days, side by side: each uses one core, because it has one partition."""
+    if spark is None or len(days) < 2:
+        return {day: learn(spark, panel, day, settings) for day in days}
+    from pyspark import inheritable_thread_target
+
+    # the threads inherit tags and properties, so that a timeout of the model stops them too
+    task = inheritable_thread_target(spark)(lambda day: learn(spark, panel, day, settings))
+    with ThreadPoolExecutor(max_workers=FITS_AT_ONCE) as pool:
+        return dict(zip(days, pool.map(task, days), strict=True))
+
+
 def run(spark: SparkSession | None, panel: Panel, settings: ForecastSettings) -> Tested:
     """Blocks of all origins, oldest first; the plan of a past week is what was really spent."""
     weekday = panel.dates.dayofweek.to_numpy()
+    last = panel.n_days - 1
     origins = [
-        panel.n_days - 1 - WEEK * back
+        last - WEEK * back
         for back in range(1, settings.backtest_origins + 1)
         if panel.n_days - WEEK * back >= MIN_HISTORY
     ][::-1]
+    # groups are counted from the newest origin, so one more week of data shifts all alike
+    due = [
+        origin
+        for index, origin in enumerate(origins)
+        if index == 0 or (len(origins) - index) % settings.refit_every == 0
+    ]
+    fits = learn_all(spark, panel, [*due, last], settings)
     blocks: list[Block] = []
     fit: Fit | None = None
     state: State | None = None
-    for index, origin in enumerate(origins):
-        # groups are counted from the newest origin, so one more week of data shifts all alike;
-        # without a forest a new fit costs next to nothing
-        due = (len(origins) - index) % settings.refit_every == 0
-        if fit is None or fit.forest is None or due:
-            fit = learn(spark, panel, origin, settings)
+    for origin in origins:
+        if origin in fits:
+            fit = fits[origin]
+        elif fit is None or fit.forest is None:
+            # without a forest a new fit costs next to nothing
+            fit = learn(None, panel, origin, settings)
         state = features.state_at(panel, origin, fit.elasticity, fit.smoothing)
         for horizon in HORIZONS:
             start = origin + 1 + WEEK * (horizon - 1)
             days = np.arange(start, start + WEEK)
-            if days[-1] >= panel.n_days:
+            if days[-1] > last:
                 break
             plan = panel.cost[:, days]
             blocks.append(
@@ -184,7 +211,7 @@ def run(spark: SparkSession | None, panel: Panel, settings: ForecastSettings) ->
                     predicted=predict_block(panel, fit, state, horizon, plan, weekday[days]),
                 )
             )
-    return Tested(blocks, fit, state)
+    return Tested(blocks, fit, state, fits[last])
 
 
 def gate(blocks: list[Block], known_until: int, gain: float) -> str:

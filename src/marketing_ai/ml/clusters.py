@@ -69,10 +69,10 @@ def mllib_kmeans(spark: SparkSession, x: Array, k: int, seed: int, target: float
     """
     from pyspark.ml.clustering import KMeans
     from pyspark.ml.functions import array_to_vector
-    from pyspark.sql import functions as F
+    from pyspark.sql.functions import col
 
     rows = spark.createDataFrame(pd.DataFrame({"x": list(x)}), "x array<double>").coalesce(1)
-    rows = rows.select(array_to_vector(F.col("x")).alias("features")).cache()
+    rows = rows.select(array_to_vector(col("x")).alias("features")).cache()
     best, best_cost = None, np.inf
     try:
         for attempt in range(5):

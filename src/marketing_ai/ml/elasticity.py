@@ -44,6 +44,12 @@ class Elasticity:
     pooled_raw: float | None
     carryover: float
 
+    def beta_of(self, channels: pd.Series | Array) -> Array:
+        """Elasticity of each channel; unknown channels get the pooled value."""
+        known = dict(zip(self.table["channel"], self.table["beta"].tolist(), strict=True))
+        code, labels = pd.factorize(np.asarray(channels))
+        return np.array([known.get(label, self.pooled) for label in labels])[code]
+
     def for_channels(self, channels: pd.Series | Array) -> pd.DataFrame:
         """Rows of ``table`` in the order of ``channels``; unknown channels get the pooled value."""
         found = self.table.set_index("channel").reindex(np.asarray(channels)).reset_index()

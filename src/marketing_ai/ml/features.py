@@ -117,24 +117,17 @@ def weekday_profile(panel: Panel, origin: int, days: int = 84) -> Array:
     weekday = panel.dates.dayofweek.to_numpy()[first : origin + 1]
     cost = panel.cost[:, first : origin + 1]
     revenue = np.where(cost > 0, panel.revenue_fit[:, first : origin + 1], 0.0)
-    weeks = (np.arange(len(weekday)) // WEEK).astype(int)
-    ratios = []
-    for week in np.unique(weeks):
-        inside = weeks == week
-        if inside.sum() < WEEK:
-            continue
-        roas = revenue[:, inside].sum() / max(cost[:, inside].sum(), 1e-9)
-        row = np.ones(7)
-        for day in range(7):
-            at = inside & (weekday == day)
-            spend = cost[:, at].sum()
-            row[day] = revenue[:, at].sum() / spend / roas if spend > 0 and roas > 0 else 1.0
-        ratios.append(row)
+    whole = len(weekday) // WEEK
+    spend, paid = cost.sum(axis=0)[-whole * WEEK :], revenue.sum(axis=0)[-whole * WEEK :]
+    weekday = weekday[-whole * WEEK :].reshape(whole, WEEK)
+    spend, paid = spend.reshape(whole, WEEK), paid.reshape(whole, WEEK)
+    roas = ratio(paid.sum(axis=1), spend.sum(axis=1), 0.0)[:, None]
+    value = np.where(roas > 0, ratio(paid, spend * np.where(roas > 0, roas, 1.0), 1.0), 1.0)
+    ratios = np.take_along_axis(value, np.argsort(weekday, axis=1, kind="stable"), axis=1)
     if len(ratios) < 2:
         return np.ones(7)
-    table = np.array(ratios)
-    mean = table.mean(axis=0)
-    noise = table.var(axis=0, ddof=1).mean() / len(ratios)
+    mean = ratios.mean(axis=0)
+    noise = ratios.var(axis=0, ddof=1).mean() / len(ratios)
     signal = max(0.0, float(((mean - 1.0) ** 2).mean() - noise))
     profile = 1.0 + (mean - 1.0) * signal / max(signal + noise, 1e-12)
     profile = np.maximum(profile, 0.1)
@@ -156,7 +149,7 @@ def state_at(
     keys = panel.keys
     groups = groups_of(panel)
     channel, segment = groups.channel, groups.segment
-    beta = elasticity.for_channels(keys["channel"])["beta"].to_numpy(dtype=float)
+    beta = elasticity.beta_of(keys["channel"])
     ref = reference_cost(panel.cost, origin, channel)
     weekday = weekday_profile(panel, origin)
     sums = decayed(panel, origin, ref, beta, weekday)
@@ -240,7 +233,7 @@ def tune_smoothing(panel: Panel, last: int, elasticity: Elasticity) -> Smoothing
     """Smoothing for forecasts from day ``last``, by the last weeks that had ended by then."""
     groups = groups_of(panel)
     weekday_index = panel.dates.dayofweek.to_numpy()
-    beta = elasticity.for_channels(panel.keys["channel"])["beta"].to_numpy(dtype=float)
+    beta = elasticity.beta_of(panel.keys["channel"])
     cases = []
     for back in range(1, TUNING_WEEKS + 1):
         origin = last - WEEK * back

@@ -122,11 +122,11 @@ def fit(
     """
     from pyspark.ml.functions import array_to_vector
     from pyspark.ml.regression import RandomForestRegressor
-    from pyspark.sql import functions as F
+    from pyspark.sql.functions import col
 
     frame = pd.DataFrame({"x": list(x), "label": y, "weight": weight})
     rows = spark.createDataFrame(frame, "x array<double>, label double, weight double").coalesce(1)
-    rows = rows.select(array_to_vector(F.col("x")).alias("features"), "label", "weight")
+    rows = rows.select(array_to_vector(col("x")).alias("features"), "label", "weight")
     model = RandomForestRegressor(
         numTrees=trees,
         maxDepth=depth,

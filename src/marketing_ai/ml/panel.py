@@ -88,7 +88,7 @@ def read_snapshot(kpi: DataFrame, max_rows: int) -> Snapshot:
         kpi: rows with the columns of ``marketing_kpi``.
         max_rows: at most about this many series-days are collected, the oldest left out.
     """
-    from pyspark.sql import functions as F
+    from pyspark.sql import functions as F  # noqa: N812
 
     money = "decimal(38,4)"
     base = kpi.select(
@@ -106,46 +106,66 @@ def read_snapshot(kpi: DataFrame, max_rows: int) -> Snapshot:
             for name in ("cost", "revenue")
         ],
     )
-    row_hash = F.xxhash64(*base.columns).cast("decimal(38,0)")
-    by_day = base.groupBy("date").agg(
+    row_hash = F.xxhash64(*base.columns)
+    groups = base.groupBy(*KEYS, "date").agg(
+        F.max("campaign_name").alias("campaign_name"),
+        *[F.sum(name).cast("double").alias(name) for name in COUNTS],
+        F.sum("cost").cast("double").alias("cost"),
+        F.sum("revenue").cast("double").alias("revenue"),
         F.count(F.lit(1)).alias("n"),
-        F.sum(row_hash).alias("hash"),
-        F.sum(F.col("revenue").isNull().cast("int")).alias("no_revenue"),
+        F.count("revenue").alias("n_revenue"),
+        # two sums that no order of rows can change: a hash of the rows
+        F.bit_xor(row_hash).alias("hash_xor"),
+        F.sum(F.pmod(row_hash, F.lit(2**31 - 1))).alias("hash_sum"),
     )
-    days = sorted(by_day.collect(), key=lambda row: (row["date"] is not None, row["date"] or 0))
-    n_rows = sum(row["n"] for row in days)
-    total_hash = sum(int(row["hash"] or 0) for row in days) % (1 << 64)
-    dated = [row for row in days if row["date"] is not None]
-    start, kept = None, 0
-    for row in reversed(dated):
-        kept += row["n"]
-        if kept > max_rows and start is not None:
-            break
-        start = row["date"]
-    usable = base.where(F.col("date").isNotNull())
-    if start is not None and dated and start > dated[0]["date"]:
-        usable = usable.where(F.col("date") >= F.lit(start))
-    frame = (
-        usable.groupBy(*KEYS, "date")
-        .agg(
-            F.max("campaign_name").alias("campaign_name"),
-            *[F.sum(name).cast("double").alias(name) for name in COUNTS],
-            F.sum("cost").cast("double").alias("cost"),
-            F.sum("revenue").cast("double").alias("revenue"),
-        )
-        .toPandas()
-    )
+    frame = _collect(groups.limit(max_rows + 1))
+    if len(frame) > max_rows:
+        return _trimmed(groups, max_rows)
+    return _snapshot(frame, frame)
+
+
+def _collect(groups: DataFrame) -> pd.DataFrame:
+    """Collect by Arrow where the engine has it (Spark 4), else row by row."""
+    frame = groups.toArrow().to_pandas() if hasattr(groups, "toArrow") else groups.toPandas()
     frame["date"] = pd.to_datetime(frame["date"])
-    frame = frame.sort_values([*KEYS, "date"], kind="stable").reset_index(drop=True)
+    return frame
+
+
+def _trimmed(groups: DataFrame, max_rows: int) -> Snapshot:
+    """Totals of all days, and the rows of the newest days that fit."""
+    from pyspark.sql import functions as F  # noqa: N812
+
+    days = _collect(
+        groups.groupBy("date").agg(
+            F.count(F.lit(1)).alias("series"),
+            F.sum("n").alias("n"),
+            F.sum("n_revenue").alias("n_revenue"),
+            F.bit_xor("hash_xor").alias("hash_xor"),
+            F.sum("hash_sum").alias("hash_sum"),
+        )
+    ).sort_values("date", ascending=False)
+    total = days["series"].where(days["date"].notna(), 0).cumsum()
+    keep = days.loc[(total <= max_rows) & days["date"].notna(), "date"]
+    start = keep.min() if len(keep) else days["date"].max()
+    return _snapshot(_collect(groups.where(F.col("date") >= F.lit(start.date()))), days)
+
+
+def _snapshot(rows: pd.DataFrame, totals: pd.DataFrame) -> Snapshot:
+    """Sorted rows, and what is known of everything that was read."""
+    frame = rows[rows["date"].notna()].sort_values([*KEYS, "date"], kind="stable")
+    frame = frame.reset_index(drop=True)[[*KEYS, "date", "campaign_name", *COUNTS, "cost", "revenue"]]
+    mixed = int(np.bitwise_xor.reduce(totals["hash_xor"].to_numpy(dtype="int64"), initial=0))
+    n_rows = int(totals["n"].sum())
+    dates = totals["date"].dropna()
     return Snapshot(
         frame=frame,
-        data_hash=f"{total_hash:016x}-{n_rows}",
+        data_hash=f"{mixed & (2**64 - 1):016x}-{int(totals['hash_sum'].sum())}-{n_rows}",
         n_rows=n_rows,
-        n_undated=sum(row["n"] for row in days if row["date"] is None),
-        n_without_revenue=sum(row["no_revenue"] for row in days),
-        first_date=dated[0]["date"] if dated else None,
-        last_date=dated[-1]["date"] if dated else None,
-        n_campaigns=frame["campaign_id"].nunique(),
+        n_undated=int(totals.loc[totals["date"].isna(), "n"].sum()),
+        n_without_revenue=n_rows - int(totals["n_revenue"].sum()),
+        first_date=dates.min().date() if len(dates) else None,
+        last_date=dates.max().date() if len(dates) else None,
+        n_campaigns=int(frame["campaign_id"].nunique()),
     )
 
 

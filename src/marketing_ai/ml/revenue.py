@@ -200,7 +200,7 @@ def _run(
     origins = sorted(chosen)
     verdict, reason = accuracy.verdict(weekly, len(origins))
     last = panel.n_days - 1
-    fit = backtest.learn(spark, panel, last, settings)
+    fit = tested.final
     model = backtest.gate(blocks, last, settings.gate_gain)
     if fit.forest is None and model in ("forest", "blend"):
         model = "own_efficiency"

@@ -17,10 +17,10 @@ from .panel import Panel
 
 Array = np.ndarray
 
-HALF_LIVES = (3.5, 7.0, 14.0, 28.0, 56.0)
+HALF_LIVES = (3.5, 7.0, 14.0, 28.0, 56.0, 112.0)
 PSEUDO_DAYS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 TUNING_WEEKS = 12  # a quarter: long enough to rank the choices, short enough to follow a change
-WINDOW = 182
+WINDOW = 364
 
 
 @dataclasses.dataclass(frozen=True)
