@@ -48,10 +48,11 @@ class SessionPythonJobHelper(PythonJobHelper):
         spark = current_session(self.server_side_parameters)
         code = self._aligned(compiled_code)
         failure: list[BaseException] = []
-        tag = f"dbt-{threading.get_ident()}"
+        context = spark.sparkContext
+        group = f"{self.name} {threading.get_ident()}"
 
         def run() -> None:
-            spark.addTag(tag)
+            context.setJobGroup(group, self.path, interruptOnCancel=True)
             try:
                 self._run(code, spark)
             except BaseException as error:
@@ -62,7 +63,7 @@ class SessionPythonJobHelper(PythonJobHelper):
         worker.join(self.timeout)
         if worker.is_alive():
             # Both halves: Spark's running jobs, and Python code that may be in a loop.
-            spark.interruptTag(tag)
+            context.cancelJobGroup(group)
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
                 ctypes.c_ulong(worker.ident or 0), ctypes.py_object(_TimedOutError)
             )
@@ -89,10 +90,16 @@ class SessionPythonJobHelper(PythonJobHelper):
                 sys.modules.pop("pyspark.pandas", None)
 
     def _aligned(self, compiled_code: str) -> str:
-        """Give the code the line numbers of the file: dbt may put blank lines before it."""
+        """Give the code the line numbers of the file: dbt's templates put lines before it."""
         first = next((line for line in self.raw_code.splitlines() if line.strip()), "")
-        offset = self.raw_code[: self.raw_code.find(first)].count("\n") if first else 0
-        return "\n" * offset + compiled_code.lstrip("\n")
+        before, found, code = compiled_code.partition(first)
+        if not first or not found:
+            return compiled_code
+        wanted = self.raw_code[: self.raw_code.find(first)].count("\n")
+        # What comes before is blank or a comment; anything else has to stay.
+        if all(not line.strip() or line.startswith("#") for line in before.splitlines()):
+            before = "\n" * wanted
+        return before + found + code
 
     def _explain(self, error: BaseException) -> str:
         text = str(error).split("\n\nJVM stacktrace")[0]

@@ -78,7 +78,8 @@ def scratch(spark, lake, tmp_path, monkeypatch):
     monkeypatch.setenv("DBT_TARGET_PATH", str(tmp_path / "target"))
 
     def run(body: str, config: str = ""):
-        code = f'def model(dbt, session):\n    dbt.config(materialized="table", file_format="delta"{config})\n'
+        setting = f'dbt.config(materialized="table", file_format="delta"{config})'
+        code = f"def model(dbt, session):\n    {setting}\n"
         (tmp_path / "models" / "made.py").write_text(code + textwrap.indent(body, "    "))
         return run_dbt(["run", "--project-dir", str(tmp_path)], Console(quiet=True))
 
@@ -98,7 +99,7 @@ def test_a_python_model_becomes_a_table(scratch):
     ("body", "said"),
     [
         (
-            "rows = [1]\nraise ValueError('no revenue')",
+            "rows = [1]\nraise ValueError('no revenue')\nreturn rows",
             "models/made.py, line 4: ValueError: no rev",
         ),
         ("return session.table('nowhere.at_all')", "line 3: AnalysisException"),
