@@ -33,7 +33,7 @@ def notebook():
 
 
 @pytest.fixture(scope="module")
-def lake(notebook, tmp_path_factory):
+def written(notebook, tmp_path_factory):
     """Folder of the tables that one execution of the notebook wrote."""
     folder = tmp_path_factory.mktemp("notebook_lake")
     copy = nbformat.from_dict(notebook)
@@ -67,16 +67,16 @@ def test_exactly_two_lines_are_marked_for_databricks_and_fabric(notebook):
         assert local not in after, local
 
 
-def test_it_writes_its_delta_tables(lake):
-    assert {path.parent.name for path in lake.glob("*/_delta_log")} == set(TABLES)
+def test_it_writes_its_delta_tables(written):
+    assert {path.parent.name for path in written.glob("*/_delta_log")} == set(TABLES)
     for name, rows in TABLES.items():
-        stored = pl.scan_delta(str(lake / name)).collect()
+        stored = pl.scan_delta(str(written / name)).collect()
         assert stored.height > 0, name
         assert rows is None or stored.height == rows, name
 
 
-def test_its_numbers_are_finite_and_honest(lake):
-    summary = pl.read_delta(str(lake / "notebook_summary"))
+def test_its_numbers_are_finite_and_honest(written):
+    summary = pl.read_delta(str(written / "notebook_summary"))
     assert summary["value"].is_finite().all()
     value = dict(summary.iter_rows())
     assert 0 < value["wape_random_forest"] < value["wape_best_baseline"] < 0.5
@@ -85,13 +85,13 @@ def test_its_numbers_are_finite_and_honest(lake):
     assert value["uplift_20_same_day_recipe"] < 0.5 * value["uplift_20_true"]
     assert value["segment_purity"] >= 0.9
     for name in ("forecast_backtest", "budget_scenarios", "new_campaign_forecast"):
-        numbers = pl.read_delta(str(lake / name)).select(pl.selectors.float())
+        numbers = pl.read_delta(str(written / name)).select(pl.selectors.float())
         assert numbers.select(pl.all().is_finite().all()).row(0) == (True,) * numbers.width, name
 
 
-def test_its_kpis_are_ratios_of_the_sums(lake):
-    clean = pl.read_delta(str(lake / "marketing_clean"))
-    kpi = pl.read_delta(str(lake / "kpi_channel")).sort("channel")
+def test_its_kpis_are_ratios_of_the_sums(written):
+    clean = pl.read_delta(str(written / "marketing_clean"))
+    kpi = pl.read_delta(str(written / "kpi_channel")).sort("channel")
     sums = clean.group_by("channel").agg(pl.col("cost", "revenue", "leads").sum()).sort("channel")
     cost, revenue = sums["cost"].cast(pl.Float64), sums["revenue"].cast(pl.Float64)
     assert kpi["roas"].to_list() == pytest.approx((revenue / cost).to_list())
