@@ -92,9 +92,9 @@ class SessionPythonJobHelper(PythonJobHelper):
     def _aligned(self, compiled_code: str) -> str:
         """Give the code the line numbers of the file: dbt's templates put lines before it."""
         first = next((line for line in self.raw_code.splitlines() if line.strip()), "")
-        before, found, code = compiled_code.partition(first)
-        if not first or not found:
+        if not first or first not in compiled_code:  # a seed's macro has no code of its own
             return compiled_code
+        before, found, code = compiled_code.partition(first)
         wanted = self.raw_code[: self.raw_code.find(first)].count("\n")
         # What comes before is blank or a comment; anything else has to stay.
         if all(not line.strip() or line.startswith("#") for line in before.splitlines()):
