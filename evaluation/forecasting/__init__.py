@@ -1,1 +1,1 @@
-"""Measures the forecast and the segments against their goals: ``python -m evaluation.forecasting``."""
+"""Measures forecast and segments against their goals (``python -m evaluation.forecasting``)."""

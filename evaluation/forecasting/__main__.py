@@ -65,7 +65,9 @@ def global_ads(by_type: bool) -> pd.DataFrame:
     """The file as mapped (407 campaigns), or its 60 series of ml.md (channel x segment x type)."""
     frame = read(SHARED / "global_ads" / "mapped_marketing_clean.csv")
     if by_type:
-        frame["campaign_id"] = frame["channel"] + "/" + frame["segment"] + "/" + frame["campaign_type"]
+        frame["campaign_id"] = (
+            frame["channel"] + "/" + frame["segment"] + "/" + frame["campaign_type"]
+        )
     return frame
 
 
@@ -95,7 +97,8 @@ def rolling(spark: Any, panel: Panel, origins: int) -> tuple[pd.DataFrame, dict[
     blocks = backtest.run(spark, panel, settings).blocks
     chosen = accuracy.published_models(blocks, settings.gate_gain)
     _, units = accuracy.table(panel, blocks, chosen)
-    assert units is not None
+    if units is None:
+        raise ValueError("the panel is too short for a single origin")
     scored = sorted(chosen)[-origins:]
     units = units.where((units.horizon == 1) & np.isin(units.origin, scored))
     wape = {
@@ -123,7 +126,14 @@ def accuracy_rows(spark: Any) -> list[Row]:
     rows: list[Row] = []
     cases: list[tuple[str, Callable[[], pd.DataFrame], int, float, str, str]] = [
         ("global_ads, 407 campaigns, 16 origins", lambda: global_ads(False), 16, 1.0, "-", "-"),
-        ("global_ads, 60 series, 16 origins", lambda: global_ads(True), 16, 1.0, "1.03x", ".82 / .83"),
+        (
+            "global_ads, 60 series, 16 origins",
+            lambda: global_ads(True),
+            16,
+            1.0,
+            "1.03x",
+            ".82 / .83",
+        ),
         (
             "marketing_2021feb, last week",
             lambda: read(SHARED / "marketing_2021feb" / "mapped_marketing_clean.csv"),
@@ -132,14 +142,23 @@ def accuracy_rows(spark: Any) -> list[Row]:
             ".79x",
             "-",
         ),
-        ("demo, 16 origins", lambda: read(ROOT / "seeds" / "marketing_clean.csv"), 16, 0.9, "-", "-"),
+        (
+            "demo, 16 origins",
+            lambda: read(ROOT / "seeds" / "marketing_clean.csv"),
+            16,
+            0.9,
+            "-",
+            "-",
+        ),
     ]
     for name, load, origins, reach, before, cover_before in cases:
         what = "campaign-week WAPE against the best baseline"
         try:
             panel = build_panel(load())
         except FileNotFoundError:
-            rows.append((what, name, f"<= {reach:.2f}x", before, "NOT RUN: the data are absent", None))
+            rows.append(
+                (what, name, f"<= {reach:.2f}x", before, "NOT RUN: the data are absent", None)
+            )
             continue
         board, cover = rolling(spark, panel, origins)
         values = board["wape"].to_dict()
@@ -151,16 +170,27 @@ def accuracy_rows(spark: Any) -> list[Row]:
             good = 0.75 <= cover["all"] <= 0.85 and cover["big"] >= 0.75
             text = f"{cover['all']:.2f} / {cover['big']:.2f}"
             rows.append(
-                ("80 % interval, all / biggest third", name, ".75-.85 / >= .75", cover_before, text, good)
+                (
+                    "80 % interval, all / biggest third",
+                    name,
+                    ".75-.85 / >= .75",
+                    cover_before,
+                    text,
+                    good,
+                )
             )
-        print(f"\n{name}: every model\n" + board.T.to_string(), file=sys.stderr)
+        sys.stderr.write(f"\n{name}: every model\n{board.T.to_string()}\n")
     return rows
 
 
 def simulator_rows(seeds: int = 4) -> list[Row]:
     """Planted elasticities found again, in three worlds of which the model shares one."""
     rows: list[Row] = []
-    for response, reach, before in (("power", 0.07, ".06, .07"), ("hill", 0.12, "-"), ("adstock", 0.12, "-")):
+    for response, reach, before in (
+        ("power", 0.07, ".06, .07"),
+        ("hill", 0.12, "-"),
+        ("adstock", 0.12, "-"),
+    ):
         errors, uplifts, covered = [], [], []
         for seed in range(1, seeds + 1):
             made = simulate(SimulationConfig(response=response, seed=seed))
@@ -185,10 +215,21 @@ def simulator_rows(seeds: int = 4) -> list[Row]:
         shares = []
         for seed in range(1, seeds + 1):
             made = simulate(SimulationConfig(budgets=budgets, seed=seed))
-            shares.append((elasticity.estimate(build_panel(made.frame)).table["evidence"] == word).mean())
+            shares.append(
+                (elasticity.estimate(build_panel(made.frame)).table["evidence"] == word).mean()
+            )
         share = float(np.mean(shares))
         what = f"channels called `{word}`"
-        rows.append((what, f"simulator, {budgets} budgets", f">= {reach:.0%}", "-", f"{share:.0%}", share >= reach))
+        rows.append(
+            (
+                what,
+                f"simulator, {budgets} budgets",
+                f">= {reach:.0%}",
+                "-",
+                f"{share:.0%}",
+                share >= reach,
+            )
+        )
     return rows
 
 
@@ -200,7 +241,10 @@ def scenario_rows(spark: Any) -> list[Row]:
     for name, load in (
         ("demo", lambda: read(ROOT / "seeds" / "marketing_clean.csv")),
         ("global_ads", lambda: global_ads(False)),
-        ("marketing_2021feb", lambda: read(SHARED / "marketing_2021feb" / "mapped_marketing_clean.csv")),
+        (
+            "marketing_2021feb",
+            lambda: read(SHARED / "marketing_2021feb" / "mapped_marketing_clean.csv"),
+        ),
     ):
         try:
             frame = load()
@@ -235,7 +279,16 @@ def noise_rows(spark: Any) -> list[Row]:
         kinds.append(bool((quality["is_chosen"] & (quality["k"] > 0)).any()))
     text = ", ".join(sorted(set(verdicts))) + "; segments " + ("kept" if any(kinds) else "refused")
     good = set(verdicts) == {"no_signal"} and not any(kinds)
-    rows.append(("pure noise", "10,000 independent rows, 3 seeds", "no_signal, refused", "no_signal, refused", text, good))
+    rows.append(
+        (
+            "pure noise",
+            "10,000 independent rows, 3 seeds",
+            "no_signal, refused",
+            "no_signal, refused",
+            text,
+            good,
+        )
+    )
     return rows
 
 
@@ -249,7 +302,9 @@ def segment_rows(spark: Any, seeds: int = 4) -> list[Row]:
         truth = made.truth.drop_duplicates("campaign_id").set_index("campaign_id")["group"]
         kept += int((rows["method"] == "kmeans").any())
         scores.append(
-            clusters.adjusted_rand(truth.reindex(rows.index).to_numpy(), rows["segment_code"].to_numpy())
+            clusters.adjusted_rand(
+                truth.reindex(rows.index).to_numpy(), rows["segment_code"].to_numpy()
+            )
         )
     made = simulate(SimulationConfig(campaigns=60, days=120, seed=1))
     quick = SegmentSettings(resamples=3, restarts=3)
@@ -263,7 +318,16 @@ def segment_rows(spark: Any, seeds: int = 4) -> list[Row]:
     same = sum(names(made.frame.sample(frac=1, random_state=s)) == first for s in range(20))
     text = f"{np.mean(scores):.2f} (lowest {min(scores):.2f}, clustered {kept}/{seeds}), {same}/20"
     good = float(np.mean(scores)) >= 0.9 and same == 20
-    return [("planted clusters (adjusted Rand), names in 20 shuffles", f"simulator, {seeds} seeds", ">= .90, 20/20", "-", text, good)]
+    return [
+        (
+            "planted clusters (adjusted Rand), names in 20 shuffles",
+            f"simulator, {seeds} seeds",
+            ">= .90, 20/20",
+            "-",
+            text,
+            good,
+        )
+    ]
 
 
 def time_rows(spark: Any, repeats: int = 3) -> list[Row]:
@@ -334,8 +398,18 @@ def time_rows(spark: Any, repeats: int = 3) -> list[Row]:
             took[name].append(time.perf_counter() - start)
     kpi.unpersist()
     left, right = float(np.median(took["ours"])), float(np.median(took["plain"]))
-    text = f"{left / right:.2f}x ({left:.1f} s against {right:.1f} s; {len(fits)} forests, {len(groups)} k-means)"
-    return [("time of both models against plain MLlib calls", "demo", "<= 1.3x", "-", text, left / right <= 1.3)]
+    text = f"{left / right:.2f}x ({left:.1f} s against {right:.1f} s; "
+    text += f"{len(fits)} forests, {len(groups)} k-means)"
+    return [
+        (
+            "time of both models against plain MLlib calls",
+            "demo",
+            "<= 1.3x",
+            "-",
+            text,
+            left / right <= 1.3,
+        )
+    ]
 
 
 def original_rows(spark: Any) -> list[Row]:
@@ -346,15 +420,27 @@ def original_rows(spark: Any) -> list[Row]:
         ("demo", ROOT / "seeds" / "marketing_clean.csv"),
     ):
         if not path.is_file():
-            rows.append(("original recipe", name, "(do not use)", "-", "NOT RUN: the data are absent", None))
+            rows.append(
+                ("original recipe", name, "(do not use)", "-", "NOT RUN: the data are absent", None)
+            )
             continue
         got = original.measure(spark, read(path))
         text = (
-            f"R2 {got.r2:.2f}, MAPE {got.mape:.0%} on a random split; WAPE {got.wape_time:.2f} on the "
+            f"R2 {got.r2:.2f}, MAPE {got.mape:.0%} on a random split; "
+            f"WAPE {got.wape_time:.2f} on the "
             f"last week; +20 % budget -> {got.response:+.1%} revenue"
         )
         before = "R2 .83-.95, +3 %" if name == "marketing_2021feb" else "-"
-        rows.append(("NOT TO BE USED: same-day features, random split", name, "(do not use)", before, text, None))
+        rows.append(
+            (
+                "NOT TO BE USED: same-day features, random split",
+                name,
+                "(do not use)",
+                before,
+                text,
+                None,
+            )
+        )
     return rows
 
 
@@ -369,7 +455,9 @@ def main(arguments: list[str] | None = None) -> int:
         "time": time_rows,
         "original": original_rows,
     }
-    parser = argparse.ArgumentParser(prog="evaluation.forecasting", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="evaluation.forecasting", description=__doc__.split("\n")[0]
+    )
     parser.add_argument("--part", choices=sorted(parts), action="append")
     chosen = parser.parse_args(arguments).part or list(parts)
     from pyspark.sql import SparkSession
@@ -388,14 +476,13 @@ def main(arguments: list[str] | None = None) -> int:
         if name in chosen:
             start = time.perf_counter()
             rows += parts[name](spark)
-            print(f"{name}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
+            sys.stderr.write(f"{name}: {time.perf_counter() - start:.0f} s\n")
     header = ("what", "data", "reach", "ml.md", "now", "reached")
-    body = [
-        (*row[:5], "-" if row[5] is None else "yes" if row[5] else "NO") for row in rows
-    ]
+    body = [(*row[:5], "-" if row[5] is None else "yes" if row[5] else "NO") for row in rows]
     widths = [max(len(str(line[i])) for line in [header, *body]) for i in range(6)]
     for line in [header, tuple("-" * width for width in widths), *body]:
-        print("| " + " | ".join(str(cell).ljust(width) for cell, width in zip(line, widths, strict=True)) + " |")
+        cells = (str(cell).ljust(width) for cell, width in zip(line, widths, strict=True))
+        sys.stdout.write("| " + " | ".join(cells) + " |\n")
     spark.stop()
     return int(any(row[5] is False for row in rows))
 

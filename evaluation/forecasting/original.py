@@ -51,9 +51,9 @@ def measure(spark: Any, frame: pd.DataFrame, seed: int = 42) -> Original:
 
     def predict(train: np.ndarray, *tests: pd.DataFrame) -> list[np.ndarray]:
         rows = spark.createDataFrame(data.loc[train, [*FEATURES, "revenue"]]).coalesce(1)
-        model = RandomForestRegressor(
-            labelCol="revenue", numTrees=100, maxDepth=5, seed=seed
-        ).fit(assemble.transform(rows))
+        model = RandomForestRegressor(labelCol="revenue", numTrees=100, maxDepth=5, seed=seed).fit(
+            assemble.transform(rows)
+        )
         out = []
         for test in tests:
             scored = model.transform(assemble.transform(spark.createDataFrame(test).coalesce(1)))
@@ -64,7 +64,7 @@ def measure(spark: Any, frame: pd.DataFrame, seed: int = 42) -> Original:
     now, more = predict(~random_test, test, test.assign(cost=test["cost"] * 1.2))
     actual = data.loc[random_test, "revenue"].to_numpy()
     paid = actual > 0
-    week, = predict(~time_test, data.loc[time_test, FEATURES])
+    (week,) = predict(~time_test, data.loc[time_test, FEATURES])
     late = data.loc[time_test, "revenue"].to_numpy()
     return Original(
         r2=float(1 - ((actual - now) ** 2).sum() / ((actual - actual.mean()) ** 2).sum()),

@@ -140,6 +140,8 @@ def _row(units: Units, model: str, **more: Any) -> dict[str, Any] | None:
     row: dict[str, Any] = {
         "model": model,
         "n_units": int(use.sum()),
+        "actual_revenue": float(units.actual[use].sum()),
+        "predicted_revenue": float(predicted[use].sum()),
         **metrics.scores(units.actual[use], predicted[use]),
         **more,
     }
@@ -210,6 +212,7 @@ def table(
             1,
             origin_date=date,
         )
+    rows += _newest_week(panel, first)
     expected = first.predicted["published"]
     edges = np.quantile(expected, [1 / 3, 2 / 3])
     third = np.searchsorted(edges, expected, side="right")
@@ -231,6 +234,30 @@ def table(
         units = units_of(part, chosen, campaign[inside], n, daily=False)
         add(units, "campaign_week", "channel", channel, 1)
     return pd.DataFrame([row for row in rows if row is not None]), weekly
+
+
+def _newest_week(panel: Panel, units: Units) -> list[dict[str, Any] | None]:
+    """The published forecast of the newest tested week, campaign by campaign, with its interval."""
+    origin = int(units.origin.max())
+    names = sorted(panel.keys["campaign_id"].unique())
+    out: list[dict[str, Any] | None] = []
+    for index in np.flatnonzero(units.origin == origin):
+        row = _row(
+            units.where(np.arange(len(units.actual)) == index),
+            "published",
+            unit="campaign_week",
+            slice="campaign",
+            slice_value=names[int(units.code[index])],
+            horizon_weeks=1,
+            origin_date=panel.dates[origin].date(),
+        )
+        if row is not None:
+            row["revenue_lower_80"], row["revenue_upper_80"] = (
+                units.lower[index],
+                units.upper[index],
+            )
+        out.append(row)
+    return out
 
 
 def _changed(panel: Panel, units: Units, campaign: Array, n: int) -> Array:

@@ -56,7 +56,7 @@ class Fit:
 
 @dataclasses.dataclass(frozen=True)
 class Tested:
-    """A backtest: its blocks, the newest fit and state that made some of them, and the fit on all."""
+    """A backtest: its blocks, the newest fit and state behind them, and the fit on all days."""
 
     blocks: list[Block]
     fit: Fit | None

@@ -54,7 +54,8 @@ def loglog_ridge(panel: Panel, origin: int, plan: Array, weekday: Array, days: i
     Args:
         panel: any panel that contains the origin; later days are not read.
         origin: last known day.
-        plan: S x d planned cost; ``weekday``: d numbers, Monday 0.
+        plan: S x d planned cost.
+        weekday: d numbers, Monday 0.
         days: length of the history used.
     """
     first = max(0, origin + 1 - days)

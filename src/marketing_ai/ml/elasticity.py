@@ -34,7 +34,8 @@ class Elasticity:
     """Elasticity by channel.
 
     Attributes:
-        table: one row per channel: channel, beta, beta_raw, beta_lo, beta_hi, evidence, n, variation.
+        table: per channel: channel, beta, beta_raw, beta_lo, beta_hi, evidence, n, variation.
+        pooled_raw: the same before shrinking, None without any evidence.
         pooled: elasticity over all channels, used for a channel without history.
         carryover: chosen carry-over per day, 0 if none.
     """
@@ -294,7 +295,7 @@ def apply_lift_tests(table: pd.DataFrame, lift: pd.DataFrame | None) -> pd.DataF
     Args:
         table: rows with campaign_id, channel, beta, beta_lo, beta_hi, evidence.
         lift: channel, campaign_id (one of them may be null), elasticity, lower, upper, source; a
-            campaign's test beats its channel's. Impossible rows (elasticity not above 0) are ignored.
+            campaign's test beats its channel's. Rows with an elasticity not above 0 are ignored.
     """
     if lift is None or lift.empty:
         return table
@@ -312,17 +313,15 @@ def apply_lift_tests(table: pd.DataFrame, lift: pd.DataFrame | None) -> pd.DataF
     tests = tests.assign(campaign_key=text("campaign_id"), channel_key=text("channel"))
     tests = tests.sort_values(["campaign_key", "channel_key", "elasticity"], kind="stable")
     for own in (False, True):
-        for test in tests.itertuples():
-            if bool(test.campaign_key) is not own:
-                continue
+        for test in tests[(tests["campaign_key"] != "") == own].to_dict("records"):
             hit = (
-                out["campaign_id"] == test.campaign_key
+                out["campaign_id"] == test["campaign_key"]
                 if own
-                else out["channel"] == test.channel_key
+                else out["channel"] == test["channel_key"]
             )
-            beta = min(max(float(test.elasticity), FLOOR), 1.0)
-            low = float(test.lower) if test.lower == test.lower else beta
-            high = float(test.upper) if test.upper == test.upper else beta
+            beta = min(max(test["elasticity"], FLOOR), 1.0)
+            low = beta if np.isnan(test["lower"]) else test["lower"]
+            high = beta if np.isnan(test["upper"]) else test["upper"]
             out.loc[hit, "beta"] = beta
             out.loc[hit, "beta_lo"] = min(max(low, FLOOR), beta)
             out.loc[hit, "beta_hi"] = max(min(high, 1.0), beta)

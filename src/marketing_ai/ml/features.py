@@ -84,7 +84,7 @@ def _log(values: Array | float) -> Array:
 
 
 def reference_cost(cost: Array, origin: int, channel: Array) -> Array:
-    """Recent spend of an active day: last 7 days shrunk to 28, else the series' last 28 active days.
+    """Recent spend of an active day: 7 days shrunk to 28, else of all days with spend.
 
     Args:
         cost: S x D.

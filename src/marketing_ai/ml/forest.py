@@ -51,7 +51,7 @@ class Forest:
         return np.asarray(total / max(1, len(self.feature)))
 
 
-def parse_trees(text: str, n_features: int, importance: Array) -> Forest:
+def parse_trees(text: str, importance: Array) -> Forest:
     """Read MLlib's ``toDebugString`` (numeric features only).
 
     Raises:
@@ -118,7 +118,9 @@ def fit(
         x: n x p, finite.
         y: n.
         weight: n, > 0.
-        trees: number of trees; ``depth`` the largest depth; ``seed`` of the bootstrap.
+        trees: number of trees.
+        depth: largest depth of a tree.
+        seed: of the bootstrap and the feature choice.
     """
     from pyspark.ml.functions import array_to_vector
     from pyspark.ml.regression import RandomForestRegressor
@@ -136,6 +138,4 @@ def fit(
         seed=seed,
         weightCol="weight",
     ).fit(rows)
-    return parse_trees(
-        model.toDebugString, x.shape[1], np.asarray(model.featureImportances.toArray())
-    )
+    return parse_trees(model.toDebugString, np.asarray(model.featureImportances.toArray()))

@@ -10,7 +10,7 @@ from .features import NAMES
 from .panel import Panel
 
 Array = np.ndarray
-REPEATS = 10  # shuffles per feature, averaged
+REPEATS = 5  # shuffles per feature, averaged
 
 
 def _group(name: str) -> str:

@@ -69,9 +69,12 @@ def name_segments(
     """Name k centres; two in one quadrant are told apart by the feature that differs most.
 
     Args:
-        roas: k return on spend; ``spend``: k daily spend (both in absolute terms).
-        z: k x p standardised centres; ``features``: p names.
-        target_roas: where "good" begins; ``median_spend``: where "high" begins.
+        roas: k returns on spend, in absolute terms.
+        spend: k daily spends, in absolute terms.
+        z: k x p standardised centres.
+        features: p names.
+        target_roas: where "good" begins.
+        median_spend: where "high" begins.
 
     Returns:
         k names, all different, whatever the order of the centres.

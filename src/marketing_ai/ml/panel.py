@@ -153,7 +153,9 @@ def _trimmed(groups: DataFrame, max_rows: int) -> Snapshot:
 def _snapshot(rows: pd.DataFrame, totals: pd.DataFrame) -> Snapshot:
     """Sorted rows, and what is known of everything that was read."""
     frame = rows[rows["date"].notna()].sort_values([*KEYS, "date"], kind="stable")
-    frame = frame.reset_index(drop=True)[[*KEYS, "date", "campaign_name", *COUNTS, "cost", "revenue"]]
+    frame = frame.reset_index(drop=True)[
+        [*KEYS, "date", "campaign_name", *COUNTS, "cost", "revenue"]
+    ]
     mixed = int(np.bitwise_xor.reduce(totals["hash_xor"].to_numpy(dtype="int64"), initial=0))
     n_rows = int(totals["n"].sum())
     dates = totals["date"].dropna()

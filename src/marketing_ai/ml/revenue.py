@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 Array = np.ndarray
-SCOPES = ("campaign", "channel", "segment", "portfolio")
+NOTE_COLUMNS = ("delta_cost", "delta_revenue", "support", "evidence")
 
 
 def run_id(snapshot: Snapshot, settings_text: str, extra: str = "") -> str:
@@ -156,18 +156,15 @@ def extend(panel: Panel, plan: pd.DataFrame) -> Panel:
     )
 
 
-def planned_costs(
-    panel: Panel, state: State, plan: pd.DataFrame, dates: pd.DatetimeIndex
-) -> tuple[Array, Array]:
-    """S x H planned cost, and whether a plan named the series.
+def planned_costs(panel: Panel, state: State, plan: pd.DataFrame, dates: pd.DatetimeIndex) -> Array:
+    """S x H planned cost.
 
     Default: the mean daily spend of the last 28 days (of the campaign's life if shorter), and 0
     for a series without spend for two weeks. A plan replaces the days that it names.
     """
     costs = np.repeat(state.plan_rate[:, None], len(dates), axis=1)
-    named = np.zeros(len(costs), dtype=bool)
     if plan.empty:
-        return costs, named
+        return costs
     rows = plan.copy()
     rows[KEYS] = rows[KEYS].fillna("unknown").astype(str)
     rows["date"] = pd.to_datetime(rows["date"], errors="coerce")
@@ -178,8 +175,7 @@ def planned_costs(
     for (campaign, channel, segment, date), cost in total.items():
         row = place[(campaign, channel, segment)]
         costs[row, (date - dates[0]).days] = cost
-        named[row] = True
-    return costs, named
+    return costs
 
 
 def _run(
@@ -216,13 +212,13 @@ def _run(
         ),
         lift,
     )
-    # a lift test changes the curve, and the level goes with it: the forecast at today's budget stays
+    # a lift test changes the curve around recent spend, so the forecast at that spend stays
     state = dataclasses.replace(state, beta=known["beta"].to_numpy(dtype=float))
     dates = pd.date_range(panel.dates[-1] + pd.Timedelta(days=1), periods=settings.horizon_days)
-    cost, named = planned_costs(panel, state, plan, dates)
+    cost = planned_costs(panel, state, plan, dates)
     new_ref = np.where(cost > 0, cost, 0).sum(axis=1) / np.maximum((cost > 0).sum(axis=1), 1)
     state = dataclasses.replace(state, ref=np.where(state.ref > 0, state.ref, new_ref))
-    out = _forecast_rows(panel, snapshot, settings, state, fit, model, silent, cost, dates, known)
+    out = _forecast_rows(panel, snapshot, state, fit, model, silent, cost, dates, known)
     forecast_frame, daily = out
     _daily_intervals(panel, blocks, chosen, forecast_frame, daily, settings.horizon_days, silent)
     curves_frame, curves, month = _curve_rows(
@@ -288,7 +284,6 @@ def _kind(name: str) -> str:
 def _forecast_rows(
     panel: Panel,
     snapshot: Snapshot,
-    settings: ForecastSettings,
     state: State,
     fit: Fit,
     model: str,
@@ -474,7 +469,7 @@ def _scenario_rows(
         ids = sorted(panel.keys[column[scope]].unique()) if scope in column else ["all campaigns"]
         base_cost = np.bincount(code, curves.base_cost, minlength=n)
         base_revenue = np.bincount(code, curves.base_revenue, minlength=n)
-        spends = curves.base_cost > 0
+        spends = curves.base_cost
         worst_evidence = _worst(rank, code, n, spends)
         for m in settings.multipliers:
             revenue = np.bincount(code, curves.revenue(m), minlength=n)
@@ -536,17 +531,26 @@ def _scenario_rows(
                 }
             )
             frame["note"] = [
-                scenario_note(m, row.delta_cost, row.delta_revenue, row.support, row.evidence)
-                for row in frame.itertuples()
+                scenario_note(m, *values)
+                for values in zip(
+                    *(frame[c].tolist() for c in NOTE_COLUMNS),
+                    strict=True,
+                )
             ]
             rows.append(frame)
     return pd.concat(rows, ignore_index=True)
 
 
-def _worst(rank: Array, code: Array, n: int, spends: Array) -> Array:
-    """Largest rank among a unit's spending series; -1 for a unit without budget."""
+MONEY_SHARE = 0.9  # a tenth of the money must not decide what is said of the rest
+
+
+def _worst(rank: Array, code: Array, n: int, cost: Array) -> Array:
+    """Smallest rank that holds 90 % of a unit's money; -1 for a unit without budget."""
+    total = np.bincount(code, cost, minlength=n)
     out = np.full(n, -1)
-    np.maximum.at(out, code[spends], rank[spends])
+    for level in range(int(rank.max(initial=0)), -1, -1):
+        held = np.bincount(code, np.where(rank <= level, cost, 0.0), minlength=n)
+        out[(total > 0) & (held >= MONEY_SHARE * total)] = level
     return out
 
 
@@ -601,7 +605,7 @@ def _reallocation_rows(
     names = panel.keys.groupby("campaign_id", sort=True)["campaign_name"].last().to_numpy()
     evidence_rank = {"experiment": 0, "estimated": 1, "assumed": 2, "confounded": 3}
     rank = known["evidence"].map(evidence_rank).to_numpy()
-    worst = _worst(rank, code, n, curves.base_cost > 0)
+    worst = _worst(rank, code, n, curves.base_cost)
     frame = pd.DataFrame(
         {
             "output": "budget_reallocation",
@@ -642,7 +646,7 @@ def _reallocation_rows(
             "delta_revenue_lower_80": best.gain_lo,
             "delta_revenue_upper_80": best.gain_hi,
             "evidence": list(evidence_rank)[max(int(worst.max()), 0)],
-            "note": f"Same budget, at most {settings.max_change * 100:.0f} % up or down per campaign.",
+            "note": f"Same budget, at most {settings.max_change:.0%} up or down per campaign.",
         }
     )
     return pd.concat([frame, total], ignore_index=True)

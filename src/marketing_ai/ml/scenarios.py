@@ -116,7 +116,8 @@ def reallocate(
 
     Args:
         curves: series curves.
-        campaign: series -> campaign number; ``n`` campaigns.
+        campaign: series -> campaign number.
+        n: number of campaigns.
         change: largest change of a campaign's budget, e.g. 0.3.
         level_sd: sd of the log error of a campaign's forecast; None: no interval.
         seed: of the draws of elasticities and levels.

@@ -191,7 +191,9 @@ def segment_tables(
     reason = _cannot(snapshot)
     frames: list[pd.DataFrame] = []
     if reason is None:
-        frames, verdict, reason, n = _segment(spark, snapshot.frame, pd.Timestamp(end), settings)
+        frames, verdict, reason, n = _segment(
+            spark, snapshot.frame, pd.Timestamp(str(end)), settings
+        )
         run |= {"verdict": verdict, "n_campaigns": n, "n_days": settings.window_days}
     else:
         run |= {"verdict": "insufficient_data"}
@@ -221,7 +223,7 @@ def _segment(
     if not now.eligible.any():
         reason = f"no campaign has {settings.min_active_days} days with spend in the window"
         return (
-            _tables(frame, now, None, None, None, {}),
+            _tables(frame, now, None, None, None),
             "insufficient_data",
             reason,
             len(campaigns),
@@ -229,7 +231,7 @@ def _segment(
     if not total["revenue"] > 0:
         reason = "all revenue in the window is zero: return on spend tells nothing apart"
         return (
-            _tables(frame, now, None, None, None, {}),
+            _tables(frame, now, None, None, None),
             "insufficient_data",
             reason,
             len(campaigns),
@@ -238,7 +240,8 @@ def _segment(
     median = float(np.median(now.table.loc[now.eligible, "daily_cost"]))
     mean, sd = now.logs[now.eligible].mean(axis=0), now.logs[now.eligible].std(axis=0)
     x = standardise(now.logs, mean, sd)
-    quality, centres = pd.DataFrame(), {}
+    quality = pd.DataFrame()
+    centres: dict[int, Array] = {}
     n = int(now.eligible.sum())
     chosen = None
     if n < settings.min_campaigns:
@@ -256,8 +259,7 @@ def _segment(
         if len(passed):
             # tightness alone keeps splitting real groups; weighted by stability it stops in time
             worth = passed["silhouette"] * passed["ari_bootstrap"]
-            best = passed.loc[worth.idxmax()]
-            chosen = int(best["k"])
+            chosen = int(passed["k"].to_numpy()[int(worth.to_numpy().argmax())])
             reason = f"{chosen} segments: tighter than chance, stable, and still there later"
         else:
             reason = "no number of segments passed every check: a rule decides"
@@ -291,7 +293,7 @@ def _segment(
         verdict = "rule" if _lasting(quality) else "no_signal"
     if verdict == "no_signal":
         reason += "; nor does the rule's result last into the next weeks"
-    frames = _tables(frame, now, result, earlier, quality, {"target": target, "median": median})
+    frames = _tables(frame, now, result, earlier, quality)
     return frames, verdict, "; ".join([reason, *notes]), len(campaigns)
 
 
@@ -434,7 +436,6 @@ def _tables(
     result: Result | None,
     earlier: Array | None,
     quality: pd.DataFrame | None,
-    lines: dict[str, float],
 ) -> list[pd.DataFrame]:
     """campaign_segments, segment_profiles and segment_quality rows."""
     table = now.table

@@ -54,7 +54,7 @@ def by(code: Array, values: Array) -> Array:
 
 
 def ratio(top: Array, bottom: Array, fallback: Array | float) -> Array:
-    """top / bottom where the denominator is above 0, else the fallback."""
+    """Top / bottom where the denominator is above 0, else the fallback."""
     return np.where(bottom > 0, top / np.where(bottom > 0, bottom, 1.0), fallback)
 
 
@@ -72,7 +72,9 @@ def decayed(panel: Panel, origin: int, ref: Array, beta: Array, weekday: Array) 
     Args:
         panel: any panel that contains the origin; later days are not read.
         origin: last known day.
-        ref: S reference costs; ``beta`` S elasticities; ``weekday`` seven multipliers.
+        ref: S reference costs.
+        beta: S elasticities.
+        weekday: seven multipliers, Monday first.
     """
     first = max(0, origin + 1 - WINDOW)
     cost = panel.cost[:, first : origin + 1]

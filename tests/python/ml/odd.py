@@ -105,7 +105,7 @@ def snapshot(frame: pd.DataFrame) -> Snapshot:
 def cases() -> dict[str, pd.DataFrame]:
     """Name -> frame."""
     plain = rows()
-    out = {
+    return {
         "empty": plain.iloc[:0],
         "ten campaigns": rows(campaigns=10, days=28),
         "one campaign": rows(campaigns=1, channels=1, segments=1),
@@ -144,4 +144,3 @@ def cases() -> dict[str, pd.DataFrame]:
         "same campaigns everywhere": plain.assign(campaign_id="c00"),
         "late start": plain[(plain["campaign_id"] != "c01") | (plain["date"] > "2025-03-08")],
     }
-    return out

@@ -78,7 +78,10 @@ def test_the_macro_gives_the_same_numbers(spark) -> None:
         for ref in (0.0, 50.0)
         for beta in (0.05, 0.7, 1.0)
     ]
-    names = "base_revenue double, planned_daily_cost double, reference_daily_cost double, elasticity double"
+    names = (
+        "base_revenue double, planned_daily_cost double, reference_daily_cost double, "
+        "elasticity double"
+    )
     frame = spark.createDataFrame(rows, names)
     for multiplier in (0.0, 0.3, 1.0, 1.37, 4.0):
         sql = render(str(multiplier))

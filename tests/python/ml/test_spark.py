@@ -68,7 +68,7 @@ def test_the_parsed_forest_is_mllibs_forest(spark) -> None:
 def test_text_that_is_no_tree_is_refused() -> None:
     text = "model\n  Tree 0 (weight 1.0):\n    If (feature 0 in {0.0,1.0})\n     Predict: 1.0"
     with pytest.raises(ValueError, match="cannot read"):
-        forest.parse_trees(text, 1, np.ones(1))
+        forest.parse_trees(text, np.ones(1))
 
 
 def test_mllib_kmeans_is_as_good_as_the_checks(spark) -> None:
@@ -117,11 +117,10 @@ def test_odd_tables_in_spark(spark, name: str) -> None:
 
 def test_nan_in_a_double_column_is_unknown(spark) -> None:
     kpi = to_kpi(spark, odd.rows(campaigns=2, days=5))
-    from pyspark.sql import functions as F
+    from pyspark.sql.functions import col, lit, when
 
-    broken = kpi.withColumn(
-        "revenue", F.when(F.col("campaign_id") == "c00", float("nan")).otherwise(F.col("revenue"))
-    )
+    nan = when(col("campaign_id") == "c00", lit(float("nan"))).otherwise(col("revenue"))
+    broken = kpi.withColumn("revenue", nan)
     got = panel.read_snapshot(broken, 10**6)
     assert got.n_without_revenue == 5
     assert got.frame["revenue"].isna().sum() == 5
