@@ -51,6 +51,16 @@ benchmark: .venv/dev.stamp ## dbt build against a hand-written PySpark script, s
 	@$(BIN)/marketing setup
 	@$(BIN)/python -m benchmarks.build_ratio $(ARGS)
 
+.PHONY: pictures
+pictures: .venv/dev.stamp docs ## pictures of the README and the model cards, from the published tables (needs Chromium)
+	@$(BIN)/python -m marketing_ai.pictures
+	@$(BIN)/python -m marketing_ai.ml.pictures > /dev/null
+
+.PHONY: evaluate
+evaluate: .venv/dev.stamp ## forecast and segments against their goals, in one table
+	@$(BIN)/marketing setup
+	@$(BIN)/python -m evaluation.forecasting $(ARGS)
+
 .PHONY: lock
 lock: ## pin the requirements anew (needs uv)
 	@cd requirements && for set in dev build; do \
