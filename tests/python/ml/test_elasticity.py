@@ -107,3 +107,16 @@ def test_lift_tests_override_and_the_campaigns_own_wins() -> None:
     assert got["beta_lo"].tolist() == [0.1, 0.4, 0.3]
     nonsense = lift.assign(elasticity=[-1.0, 0.0, float("nan")])
     assert elasticity.apply_lift_tests(table, nonsense).equals(table)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_budgets_that_half_follow_demand_are_given_away_by_coming_budgets(seed: int) -> None:
+    made = simulate(
+        SimulationConfig(
+            budgets="confounded", confounding=0.6, confounded_sd=0.25, demand_sd=0.2, seed=seed
+        )
+    )
+    table = elasticity.estimate(build_panel(made.frame)).table
+    # some slopes alone look plausible
+    assert (table["beta_raw"] <= 1.0).any()
+    assert (table["evidence"] == "confounded").all()

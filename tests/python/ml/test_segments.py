@@ -136,3 +136,18 @@ def test_names_follow_absolute_centres_and_never_repeat() -> None:
 def test_the_line_counts_as_at_target_and_low_spend() -> None:
     assert naming.quadrant(2.0, 50.0, 2.0, 50.0).name == "Hidden gems"
     assert naming.quadrant(1.99, 50.01, 2.0, 50.0).name == "Budget burners"
+
+
+@pytest.mark.parametrize(
+    ("values", "word"),
+    [
+        ((0.6, 0.4, 0.9, 0.8, 2, 3), "smallest segment"),
+        ((0.4, 0.4, 0.9, 0.8, 5, 3), "not above chance"),
+        ((0.6, 0.4, 0.79, 0.8, 5, 3), "resampled"),
+        ((0.6, 0.4, 0.9, None, 5, 3), "too few campaigns"),
+        ((0.6, 0.4, 0.9, 0.39, 5, 3), "the next weeks"),
+    ],
+)
+def test_each_check_refuses_by_itself(values: tuple, word: str) -> None:
+    assert word in segments._refusal(*values)
+    assert segments._refusal(0.6, 0.4, 0.9, 0.8, 5, 3) == ""
