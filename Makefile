@@ -22,6 +22,7 @@ setup: .venv/build.stamp ## environment, Delta jars and profiles.yml only
 test: .venv/dev.stamp ## lint, parse, build twice, pytest
 	@$(BIN)/marketing setup
 	@$(MAKE) --no-print-directory lint
+	@$(BIN)/dbt parse --quiet --no-partial-parse --warn-error
 	@$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: lint
