@@ -85,6 +85,14 @@ def build(
     for name, message in result.failures:
         errors.print(f"\n{name}", style="bold red", markup=False)
         errors.print(f"  {message.strip()}", markup=False, soft_wrap=True)
+    if any(name.startswith("rollup_matches_marketing_kpi") for name, _ in result.failures):
+        errors.print(
+            "\nThe KPI tables hold other rows than marketing_clean: rows older than the restatement "
+            "window arrived, or the data source changed. `make build ARGS=--full-refresh` rebuilds "
+            "them from scratch.",
+            style="yellow",
+            soft_wrap=True,
+        )
     raise _fail(
         "\nNothing was published: readers stay on the last good tables. "
         f"Details: {paths.logs / 'dbt.log'}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date, timedelta
 
 import duckdb
@@ -309,3 +310,12 @@ def test_metric_definitions_give_the_columns_of_the_marts(demo):
         rows = duckdb.sql(f"select {expression} as value from channel order by channel").fetchall()
         expected = channel.sort("channel")[name].to_list()
         assert [value for (value,) in rows] == pytest.approx(expected, rel=1e-12), name
+
+
+def test_the_lineage_site_is_one_page_without_the_network(demo):
+    assert demo.dbt("docs", "generate", "--static").success
+    page = (demo.target / "static_index.html").read_text()
+    assert "model.marketing_ai.marketing_kpi" in page
+    assert "exposure.marketing_ai.power_bi" in page
+    assert "Cost per lead: cost / leads" in page
+    assert not re.findall(r"<(?:script|link)[^>]+(?:src|href)=[\"']https?:", page)
