@@ -88,8 +88,8 @@ def build(
     if any(name.startswith("rollup_matches_marketing_kpi") for name, _ in result.failures):
         errors.print(
             "\nThe KPI tables hold other rows than marketing_clean: rows older than the "
-            "restatement window arrived, or the data source changed. `make build ARGS=--full-refresh` rebuilds "
-            "them from scratch.",
+            "restatement window arrived, or the data source changed. "
+            "`make build ARGS=--full-refresh` rebuilds them from scratch.",
             style="yellow",
             soft_wrap=True,
         )
