@@ -5,6 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export MARKETING_HOME := $(CURDIR)
 export DBT_PROFILES_DIR := $(CURDIR)
+export INPUT
 
 .PHONY: help
 help: ## show this list
@@ -12,7 +13,7 @@ help: ## show this list
 
 .PHONY: build
 build: setup ## environment, then build, test and publish every table (INPUT=file.csv: your own data)
-	@$(BIN)/marketing build $(if $(INPUT),--input "$(INPUT)") $(ARGS)
+	@$(BIN)/marketing build $(if $(INPUT),--input "$$INPUT") $(ARGS)
 
 .PHONY: setup
 setup: .venv/build.stamp ## environment, Delta jars and profiles.yml only

@@ -26,7 +26,10 @@ from rich.table import Table
 ROOT = Path(__file__).resolve().parents[1]
 DBT = [str(Path(sys.executable).parent / "dbt")]
 PLAIN = [sys.executable, "-m", "benchmarks.plain_pyspark"]
-NO_TESTS = ["--exclude", "resource_type:test", "resource_type:unit_test"]
+NO_TESTS = [
+    *("--exclude", "resource_type:test", "resource_type:unit_test"),
+    *("--vars", "publish_untested: true"),
+]
 REFERENCE = "hand-written PySpark, stock session"
 
 

@@ -7,7 +7,7 @@
     {%- for name, column in model['columns'].items() -%}
         {%- do comments.update({name: column['description']}) -%}
     {%- endfor -%}
-    {#- The table that `dbt seed --show` prints: the head only, parsed for show. -#}
+    {#- dbt-core asks for the parsed table; `dbt seed --show` has nothing to show here. -#}
     {%- do store_result('agate_table', response='OK', agate_table=none) -%}
 
     {{ run_hooks(pre_hooks) }}

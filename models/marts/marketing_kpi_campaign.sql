@@ -70,8 +70,12 @@ totals as (
         count(
             distinct case when cost > 0 and {{ in_current }} then date end
         ) as current_active_days,
+        count(
+            distinct case when cost > 0 and {{ in_previous }} then date end
+        ) as previous_active_days,
         {{ sum_measures('current_', in_current, window_measures) }},
-        {{ sum_measures('previous_', in_previous, window_measures) }}
+        {{ sum_measures('previous_', in_previous, window_measures) }},
+        coalesce(min(is_leads_reported), false) as is_leads_reported
 
     from dated
     group by campaign_id
@@ -135,12 +139,13 @@ judged as (
         end as roi_reason,
         case
             when
-                current_cpl > {{ var('underperformance_cpl_ratio') }} * current_channel_cpl
+                current_channel_cpl > 0
+                and current_cpl > {{ var('underperformance_cpl_ratio') }} * current_channel_cpl
                 then concat(
                     'cost per lead of ',
                     format_number(current_cpl, 2),
                     ' is ',
-                    format_number(current_cpl / current_channel_cpl, 1),
+                    format_number({{ safe_divide('current_cpl', 'current_channel_cpl') }}, 1),
                     ' times the ',
                     format_number(current_channel_cpl, 2),
                     ' of channel ',
@@ -150,7 +155,10 @@ judged as (
                 then concat('no lead for a cost of ', format_number(current_cost, 2))
         end as cpl_reason,
         case
-            when current_roas < {{ var('underperformance_roas_trend') }} * previous_roas
+            when
+                previous_roas > 0
+                and previous_active_days >= {{ var('underperformance_min_days') }}
+                and current_roas < {{ var('underperformance_roas_trend') }} * previous_roas
                 then concat(
                     'ROAS fell from ',
                     format_number(previous_roas, 2),
@@ -206,6 +214,7 @@ final as (
         previous_cpl,
         previous_roi,
         previous_roas,
+        is_leads_reported,
         case
             when is_judged
                 then coalesce(roi_reason, cpl_reason, trend_reason) is not null

@@ -13,7 +13,8 @@ totals as (
         count(distinct campaign_id) as campaigns,
         min(date) as first_date,
         max(date) as last_date,
-        {{ sum_measures() }}
+        {{ sum_measures() }},
+        coalesce(min(is_leads_reported), false) as is_leads_reported
 
     from kpi
     group by channel
@@ -33,7 +34,8 @@ final as (
         conversions,
         cost,
         revenue,
-        {{ kpi_columns() }}
+        {{ kpi_columns() }},
+        is_leads_reported
 
     from totals
 

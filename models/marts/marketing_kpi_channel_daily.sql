@@ -22,7 +22,8 @@ totals as (
         channel,
         date,
         count(distinct campaign_id) as campaigns,
-        {{ sum_measures() }}
+        {{ sum_measures() }},
+        coalesce(min(is_leads_reported), false) as is_leads_reported
 
     from kpi
     group by channel, date
@@ -41,7 +42,8 @@ final as (
         conversions,
         cost,
         revenue,
-        {{ kpi_columns() }}
+        {{ kpi_columns() }},
+        is_leads_reported
 
     from totals
 

@@ -19,7 +19,7 @@ from dbt_common.exceptions import DbtRuntimeError
 from pyspark import InheritableThread
 from pyspark.sql import SparkSession
 
-from dbt_marketing_spark.statements import current_session
+from dbt_marketing_spark.statements import current_session, explain
 
 DEFAULT_TIMEOUT = 3600  # seconds; `timeout` in the model's config overrides
 
@@ -102,7 +102,7 @@ class SessionPythonJobHelper(PythonJobHelper):
         return before + found + code
 
     def _explain(self, error: BaseException) -> str:
-        text = str(error).split("\n\nJVM stacktrace")[0]
+        text = explain(error)
         if isinstance(error, SyntaxError):
             return f"{self.path}, line {error.lineno}: {type(error).__name__}: {error.msg}"
         frames = traceback.extract_tb(error.__traceback__)

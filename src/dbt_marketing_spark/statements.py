@@ -7,6 +7,7 @@ stays on, and a writing command takes the lake's lock before Spark starts.
 
 from __future__ import annotations
 
+import re
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,7 @@ def execute(self: Any, sql: str, *parameters: Any) -> None:
     Raises:
         DbtRuntimeError: Spark refused the statement; the message is Spark's, without the plan.
     """
+    from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkException
 
     if parameters:
@@ -68,5 +70,12 @@ def execute(self: Any, sql: str, *parameters: Any) -> None:
     try:
         self._df = current_session(self.server_side_parameters).sql(sql)
         self._rows = None
-    except PySparkException as error:
-        raise DbtRuntimeError(str(error).split("\n\nJVM stacktrace")[0]) from error
+    except (PySparkException, Py4JJavaError) as error:
+        raise DbtRuntimeError(explain(error)) from error
+
+
+def explain(error: BaseException) -> str:
+    """Return what Spark says is wrong: the innermost cause, without the JVM's stack."""
+    text = str(error).split("\n\nJVM stacktrace")[0]
+    causes = re.findall(r"^Caused by: (.*)$", text, flags=re.MULTILINE)
+    return causes[-1] if causes else text

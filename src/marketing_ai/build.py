@@ -7,6 +7,7 @@ publication, so that readers stay on the last good state.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections import Counter
@@ -66,26 +67,25 @@ def build(
     """
     acquire_writer(paths.lake, "make build")
     arguments = ["build", "--project-dir", str(paths.root), "--profiles-dir", str(paths.root)]
-    source = "demo"
+    seed = paths.root / "seeds" / "marketing_clean.csv"
+    source = f"demo:{hashlib.sha256(seed.read_bytes()).hexdigest()}"
     if input_file:
         report = load_canonical(input_file, paths.lake, paths.schema)
         _say_loaded(console, report)
         source = f"own:{report.sha256}"
         arguments += ["--vars", json.dumps({"marketing_data": "own"})]
-    if full_refresh or _source_changed(paths, source):
+    # Rows of two sources must not be merged into one incremental table.
+    marker = paths.lake / f"{paths.schema}.db" / _MARKER
+    known = marker.read_text() if marker.is_file() else None
+    if full_refresh or known != source:
         arguments.append("--full-refresh")
     if select:
         arguments += ["--select", select]
-    return run_dbt(arguments, console)
-
-
-def _source_changed(paths: Paths, source: str) -> bool:
-    """Note whose rows the incremental tables hold: rows of two sources must not be merged."""
-    marker = paths.lake / f"{paths.schema}.db" / _MARKER
-    marker.parent.mkdir(parents=True, exist_ok=True)
-    before = marker.read_text() if marker.is_file() else None
-    marker.write_text(source)
-    return before not in (None, source)
+    result = run_dbt(arguments, console)
+    if result.success and not select:
+        # Only now: a run that broke off may have left rows of the other source.
+        marker.write_text(source)
+    return result
 
 
 def _say_loaded(console: Console, report: LoadReport) -> None:
@@ -97,6 +97,10 @@ def _say_loaded(console: Console, report: LoadReport) -> None:
             "campaign_name": "the identifier is shown instead",
         }[name]
         console.print(f"  [yellow]no column {name}[/]: {consequence}")
+    for name, number in report.empty.items():
+        console.print(
+            f"  [yellow]{number:,} empty cells in {name}[/]: they stay unknown, sums leave them out"
+        )
     if report.ignored:
         console.print(f"  ignored, not ours: {', '.join(report.ignored)}")
 

@@ -10,9 +10,9 @@ from rich.console import Console
 
 from marketing_ai.lake.jars import JarError
 from marketing_ai.lake.lock import EXIT_BUSY, LakeBusyError
-from marketing_ai.lake.publication import NotPublishedError
+from marketing_ai.lake.publication import NotPublishedError, current_publication
 from marketing_ai.load.canonical import COLUMNS, FileRefusedError
-from marketing_ai.paths import ProjectNotFoundError, find_paths
+from marketing_ai.paths import Paths, ProjectNotFoundError, find_paths
 from marketing_ai.setup import SetupError, set_up
 
 app = typer.Typer(
@@ -28,6 +28,14 @@ errors = Console(stderr=True, highlight=False)
 def _fail(message: str, code: int) -> typer.Exit:
     errors.print(message, style="red", markup=False, soft_wrap=True)
     return typer.Exit(code)
+
+
+def _published(paths: Paths) -> int | None:
+    """Version of the publication, None before the first."""
+    try:
+        return current_publication(paths).version
+    except NotPublishedError:
+        return None
 
 
 @app.command()
@@ -70,9 +78,13 @@ def build(
 
     try:
         paths = find_paths()
+        before = _published(paths)
         result = run_build(
             paths, console, input_file=input_file, full_refresh=full_refresh, select=select
         )
+        if result.success and _published(paths) == before:
+            console.print("Built, not published: a publication takes a build without a selection.")
+            return
         if result.success:
             print_report(console, paths, result, own_data=input_file is not None)
             return
@@ -82,6 +94,8 @@ def build(
         raise _fail(str(error), EXIT_BUSY) from None
     except (JarError, ProjectNotFoundError, NotPublishedError) as error:
         raise _fail(str(error), 1) from None
+    except OSError as error:
+        raise _fail(f"{error.filename}: {error.strerror}", 1) from None
     for name, message in result.failures:
         errors.print(f"\n{name}", style="bold red", markup=False)
         errors.print(f"  {message.strip()}", markup=False, soft_wrap=True)
@@ -93,9 +107,11 @@ def build(
             style="yellow",
             soft_wrap=True,
         )
+    outcome = "Nothing was published: readers stay on the last good tables."
+    if _published(paths) != before:
+        outcome = "The tables were published; what failed does not concern them."
     raise _fail(
-        "\nNothing was published: readers stay on the last good tables. "
-        f"Details: {paths.logs / 'dbt.log'}",
+        f"\n{outcome} Details: {paths.logs / 'dbt.log'}",
         1,
     )
 

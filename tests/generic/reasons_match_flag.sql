@@ -9,6 +9,6 @@ from {{ model }}
 where
     (is_underperforming and underperformance_reasons is null)
     or (not is_underperforming and underperformance_reasons is not null)
-    or (is_underperforming is null and underperformance_reasons not like 'not judged: %')
+    or (is_underperforming is null and coalesce(underperformance_reasons, '') not like 'not judged: %')
 
 {% endtest %}

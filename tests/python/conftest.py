@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -65,14 +66,14 @@ class Project:
         """dbt's target folder of this schema."""
         return self.lake / f"target_{self.schema}"
 
-    def dbt(self, *arguments: str, data: str | None = None):
+    def dbt(self, *arguments: str, data: str = "demo", **variables):
         """Run a dbt command; `data` is the var marketing_data."""
         from marketing_ai.build import run_dbt
 
         self._enter()
-        variables = ["--vars", f"{{marketing_data: {data}}}"] if data else []
         command = [*arguments, "--project-dir", str(ROOT), "--profiles-dir", str(ROOT)]
-        return run_dbt([*command, *variables], Console(quiet=True))
+        variables = json.dumps({"marketing_data": data, **variables})
+        return run_dbt([*command, "--vars", variables], Console(quiet=True))
 
     def _enter(self) -> None:
         os.environ["MARKETING_SCHEMA"] = self.schema

@@ -69,6 +69,13 @@ def raw(tmp_path) -> pl.DataFrame:
         (f"{HEADER}\n{GOOD.replace('search', 'caf' + chr(233))}".encode("latin-1"), "not UTF-8"),
         (f"{HEADER}\n{GOOD.replace('new', 'n' + chr(0))}", "line 2: holds a NUL character"),
         (f'{HEADER}\n"c1{GOOD[2:]}\n{GOOD}', "line 2: "),
+        (f"{HEADER}\n\n\n", "there is a header and no row below it"),
+        (f"{HEADER.upper()}\n{GOOD}", "the names are in lower case"),
+        (f"{HEADER},Campaign_ID\n{GOOD},x", "the header has the column 'campaign_id' twice"),
+        (f"{HEADER}\n{GOOD}\r\n{GOOD.replace('c1', 'c2')}\n", "two kinds of line ends"),
+        (f"{'x' * 200_000}\n1", "line 1: this is no header"),
+        (f"{HEADER}\n{GOOD.replace('c1', chr(0x200B))}", "column campaign_id: the cell is empty"),
+        (f"{HEADER}\n{GOOD}\n{GOOD.replace('c1', 'c1' + chr(9))}", "lines 2 and 3: the same"),
     ],
 )
 def test_a_bad_file_is_refused_whole_with_its_place(tmp_path, text, said):
@@ -127,6 +134,22 @@ def test_cells_arrive_as_text_with_their_line(tmp_path):
     assert row["conversions"] is None
     assert row["revenue"] is None
     assert (row["source_file"], row["source_line"]) == ("file.csv", 2)
+
+
+def test_a_nameless_last_column_and_any_other_name_are_left_out(tmp_path):
+    report = load(tmp_path, f"{HEADER},record,\n{GOOD},1,\n")
+    assert (report.rows, report.ignored) == (1, ("record",))
+
+
+def test_brackets_in_the_files_name_are_no_pattern(tmp_path):
+    for name, campaign in (("a1.csv", "other1"), ("a2.csv", "other2"), ("a[12].csv", "own")):
+        load(tmp_path, f"{HEADER}\n{GOOD.replace('c1', campaign)}\n", name)
+    assert raw(tmp_path)["campaign_id"].to_list() == ["own"]
+
+
+def test_empty_cells_are_counted(tmp_path):
+    report = load(tmp_path, f"{HEADER}\n{GOOD}\n{GOOD.replace('c1', 'c2').replace(',20,', ',,')}")
+    assert report.empty == {"revenue": 1}
 
 
 def test_the_same_file_twice_is_the_same_delivery(tmp_path):

@@ -63,8 +63,15 @@ def _folder(cache: Path) -> Path:
 
 
 def class_archive(cache: Path) -> Path:
-    """Path of the JVM's class archive, which may be absent; one per Java and set of jars."""
-    return _folder(cache) / "spark.jsa"
+    """Path of the JVM's class archive, which may be absent.
+
+    It holds for one Java and one class path, so it lives in the environment that has the jars of
+    pyspark, and its name tells the Java and the Delta jars.
+    """
+    java = Path(os.environ["JAVA_HOME"], "bin", "java") if os.environ.get("JAVA_HOME") else None
+    found = os.path.realpath(java or shutil.which("java") or "java")
+    key = hashlib.sha256(f"{found} {_folder(cache)}".encode()).hexdigest()[:12]
+    return Path(sys.prefix) / f"spark-{key}.jsa"
 
 
 def read_manifest(root: Path) -> dict[str, str]:

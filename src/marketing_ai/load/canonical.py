@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import difflib
+import glob
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -90,6 +91,7 @@ class LoadReport:
         rows: number of data rows, all of them taken over.
         absent: optional columns that the file doesn't have.
         ignored: columns of the file that are not ours.
+        empty: number of empty cells by column, for measures that have any.
     """
 
     file: str
@@ -97,6 +99,7 @@ class LoadReport:
     rows: int
     absent: tuple[str, ...]
     ignored: tuple[str, ...]
+    empty: dict[str, int]
 
 
 def load_canonical(path: Path, lake: Path, schema: str = "marketing") -> LoadReport:
@@ -117,9 +120,17 @@ def load_canonical(path: Path, lake: Path, schema: str = "marketing") -> LoadRep
     header = _read_header(path)
     absent, ignored = _check_header(path, header)
     with duckdb.connect() as connection:
-        rows = _read_rows(connection, path, header)
+        try:
+            rows = _read_rows(connection, path, header)
+        except duckdb.Error as error:
+            reason = str(error).splitlines()[0]
+            raise FileRefusedError(
+                f"{path}: the rows cannot be told apart ({reason}). Often the file mixes two kinds "
+                "of line ends or leaves a quote open; save it anew as 'CSV UTF-8'"
+            ) from error
         _check_cells(connection, path, absent)
         _check_keys(connection, path)
+        empty = _count_empty(connection, absent)
         selected = ", ".join(
             f'null::varchar as "{name}"' if name in absent else f'{_stored(name)} as "{name}"'
             for name in COLUMNS
@@ -132,12 +143,12 @@ def load_canonical(path: Path, lake: Path, schema: str = "marketing") -> LoadRep
     write_deltalake(
         str(lake / f"{schema}.db" / RAW_TABLE), table, mode="overwrite", schema_mode="overwrite"
     )
-    return LoadReport(path.name, digest, rows, tuple(absent), tuple(ignored))
+    return LoadReport(path.name, digest, rows, tuple(absent), tuple(ignored), empty)
 
 
 def _stored(name: str) -> str:
-    """Text as stored: trimmed, empty as null, and counts without a trailing `.0`."""
-    cell = f"nullif(trim(\"{name}\"), '')"
+    """Text as stored: empty as null, and counts without a trailing `.0`."""
+    cell = f"nullif(\"{name}\", '')"
     if COLUMNS[name].fault == _BAD_COUNT:
         return f"regexp_replace({cell}, '\\.0+$', '')"
     return cell
@@ -164,23 +175,28 @@ def _read_header(path: Path) -> list[str]:
     if path.stat().st_size == 0:
         raise FileRefusedError(f"{path}: the file is empty")
     lines = _lines(path)
-    header = [cell.strip() for cell in next(csv.reader(lines), [])]
-    if next(lines, None) is None:
+    try:
+        header = [cell.strip() for cell in next(csv.reader(lines), [])]
+    except csv.Error as error:
+        raise FileRefusedError(f"{path}, line 1: this is no header ({error})") from error
+    # The whole file is UTF-8 without NUL, or an error says where it isn't.
+    if not sum(1 for line in lines if line.strip()):
         raise FileRefusedError(f"{path}: there is a header and no row below it")
-    for _ in lines:  # the whole file is UTF-8 without NUL, or an error says where it isn't
-        pass
     return header
 
 
 def _check_header(path: Path, header: list[str]) -> tuple[list[str], list[str]]:
-    twice = sorted({name for name in header if header.count(name) > 1})
+    folded = [name.casefold() for name in header]
+    twice = [name for name in header if name and folded.count(name.casefold()) > 1]
     if twice:
         raise FileRefusedError(f"{path}, line 1: the header has the column '{twice[0]}' twice")
     missing = [name for name, column in COLUMNS.items() if column.required and name not in header]
     if missing:
         names = ", ".join(f"'{name}'" for name in missing)
         advice = "rename the columns of the file"
-        if len(header) == 1:
+        if any(name.casefold() in COLUMNS for name in header):
+            advice = "the names are in lower case, as written here"
+        if len(header) == 1 and header[0]:
             advice = "the file has one column only: is it separated by something else than a comma?"
         raise FileRefusedError(
             f"{path}, line 1: missing column {names}; the header has "
@@ -188,7 +204,7 @@ def _check_header(path: Path, header: list[str]) -> tuple[list[str], list[str]]:
             f"{', '.join(n for n, c in COLUMNS.items() if c.required)}; {advice}"
         )
     absent = [name for name in COLUMNS if name not in header]
-    ignored = [name for name in header if name not in COLUMNS]
+    ignored = [name for name in header if name and name not in COLUMNS]
     for name in ignored:
         # A misspelt optional column would vanish without a word.
         if near := difflib.get_close_matches(name.lower(), absent, n=1, cutoff=0.8):
@@ -200,15 +216,21 @@ def _check_header(path: Path, header: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _read_rows(connection: duckdb.DuckDBPyConnection, path: Path, header: list[str]) -> int:
-    columns = ", ".join(f"{_literal(name)}: 'varchar'" for name in header)
+    # Columns have names of our own until they are known: a header may hold anything.
+    names = [f"column{number}" for number in range(len(header))]
+    columns = ", ".join(f"{name}: 'varchar'" for name in names)
     newlines = " + ".join(
-        f"""coalesce(length("{name}") - length(replace("{name}", chr(10), '')), 0)"""
-        for name in (n.replace('"', '""') for n in header)
+        f"coalesce(length({name}) - length(replace({name}, chr(10), '')), 0)" for name in names
+    )
+    cells = ", ".join(
+        f'{_clean(name)} as "{title}"'
+        for name, title in zip(names, header, strict=True)
+        if title in COLUMNS
     )
     connection.execute(
         f"""
         create table delivery as
-        select *, 1 + record + coalesce(sum({newlines}) over (
+        select {cells}, 1 + record + coalesce(sum({newlines}) over (
             order by record rows between unbounded preceding and 1 preceding
         ), 0)::bigint as source_line
         from (
@@ -216,11 +238,11 @@ def _read_rows(connection: duckdb.DuckDBPyConnection, path: Path, header: list[s
             from read_csv(
                 ?, columns = {{{columns}}}, header = true, auto_detect = false, delim = ',',
                 quote = '"', escape = '"', strict_mode = true, null_padding = false,
-                store_rejects = true, rejects_limit = 0
+                compression = 'none', store_rejects = true, rejects_limit = 0
             )
         )
         """,  # noqa: S608
-        [str(path)],
+        [glob.escape(str(path))],  # DuckDB takes a name with brackets for a pattern
     )
     rejects = connection.execute(
         """
@@ -235,15 +257,15 @@ def _read_rows(connection: duckdb.DuckDBPyConnection, path: Path, header: list[s
             line = content.count(b"\n", 0, max(position - 1, 0)) + 1
             faults.append(f"line {line}: {kind.lower().replace('_', ' ')}: {text!r}")
         raise _refusal(path, faults)
-    count = connection.execute("select count(*) from delivery").fetchone()
-    return int(count[0]) if count else 0
+    ((count,),) = connection.execute("select count(*) from delivery").fetchall()
+    return int(count)
 
 
 def _check_cells(connection: duckdb.DuckDBPyConnection, path: Path, absent: list[str]) -> None:
     parts = [
         f"""
         select source_line, {number} as position, '{name}' as name, cell
-        from (select source_line, trim("{name}") as cell from delivery)
+        from (select source_line, "{name}" as cell from delivery)
         where {"coalesce(cell, '') = ''" if column.filled else "false"}
             or (cell <> '' and ({column.fault}))
         """  # noqa: S608
@@ -265,7 +287,7 @@ def _check_cells(connection: duckdb.DuckDBPyConnection, path: Path, absent: list
 
 
 def _check_keys(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    keys = ", ".join(f"trim({name})" for name in KEY)
+    keys = ", ".join(KEY)
     repeated = connection.execute(
         f"""
         select list_sort(list(source_line))
@@ -290,5 +312,16 @@ def _refusal(path: Path, faults: list[str]) -> FileRefusedError:
     return FileRefusedError(f"{path}: {number}, nothing was taken over\n{shown}{more}")
 
 
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+def _clean(name: str) -> str:
+    """A cell without blanks and control characters around it, in one Unicode form."""
+    return f"nfc_normalize(regexp_replace({name}, '^[\\s\\pZ\\pC]+|[\\s\\pZ\\pC]+$', '', 'g'))"
+
+
+def _count_empty(connection: duckdb.DuckDBPyConnection, absent: list[str]) -> dict[str, int]:
+    names = [n for n, c in COLUMNS.items() if n not in absent and c.fault != _TEXT and not c.filled]
+    (counts,) = connection.execute(
+        "select "  # noqa: S608
+        + ", ".join(f"count(*) filter (coalesce(\"{name}\", '') = '')" for name in names)
+        + " from delivery"
+    ).fetchall()
+    return {name: n for name, n in zip(names, counts, strict=True) if n}
