@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import polars as pl
 import pytest
 
@@ -157,3 +161,19 @@ def test_the_same_file_twice_is_the_same_delivery(tmp_path):
     first = raw(tmp_path)
     load(tmp_path, f"{HEADER}\n{GOOD}\n")
     assert raw(tmp_path).equals(first)
+
+
+def test_the_command_says_why_and_exits_with_2(tmp_path):
+    path = tmp_path / "bad.csv"
+    path.write_text(f"{HEADER}\n{GOOD.replace('5.50', 'five')}\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "marketing_ai.cli", "build", "--input", str(path)],
+        env=os.environ | {"MARKETING_LAKE": str(tmp_path / "lake")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "line 2, column cost: 'five' is not an amount" in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    assert not list(tmp_path.glob("lake/**/_delta_log"))
