@@ -70,10 +70,10 @@ def kpi_table(paths: Paths, target: Path) -> None:
         page = Path(folder, "report.html")
         page.write_text(
             '<meta charset="utf-8"><style>body{margin:16px}</style>'
-            + console.export_html(inline_styles=True)
+            + console.export_html(inline_styles=True, clear=False)
         )
         lines = console.export_text().count("\n")
-        take(page.as_uri(), target, 900, 19 * lines + 60)
+        take(page.as_uri(), target, 1020, 19 * lines + 60)
 
 
 def main() -> None:

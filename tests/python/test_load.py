@@ -30,7 +30,10 @@ def raw(tmp_path) -> pl.DataFrame:
     [
         ("", "the file is empty"),
         (HEADER + "\n", "there is a header and no row below it"),
-        (f"{HEADER.replace('cost,', '')}\nx", "line 1: missing column 'cost'"),
+        (
+            f"{HEADER.replace('cost,', '')}\nx",
+            "line 1: missing column 'cost'; the header has campaign_id,",
+        ),
         (f"{HEADER},cost\n{GOOD},1", "line 1: the header has the column 'cost' twice"),
         (HEADER.replace(",", ";") + "\n1;2", "is it separated by something else than a comma?"),
         (f"{HEADER.replace('leads', 'lead')}\n{GOOD}", "column 'lead' is unknown; is it 'leads'?"),

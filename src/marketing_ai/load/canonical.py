@@ -194,7 +194,7 @@ def _check_header(path: Path, header: list[str]) -> tuple[list[str], list[str]]:
     if missing:
         names = ", ".join(f"'{name}'" for name in missing)
         advice = "rename the columns of the file"
-        if any(name.casefold() in COLUMNS for name in header):
+        if any(name.casefold() in missing for name in header):
             advice = "the names are in lower case, as written here"
         if len(header) == 1 and header[0]:
             advice = "the file has one column only: is it separated by something else than a comma?"
