@@ -4,8 +4,8 @@
 
 `--stock` starts Spark as a script usually does, with Delta and nothing else set; without it, the
 project's own session settings are used, so that the two differ in dbt alone. The forecast and the
-segmentation call the same functions as the dbt models. Less than dbt it writes no column comments, no
-time spine, no publication and shorter reasons: what is left out is to its advantage.
+segmentation call the same functions as the dbt models. It writes no column comments, no time spine,
+no publication and shorter reasons: what is left out is to its advantage.
 """
 
 from __future__ import annotations
