@@ -53,6 +53,20 @@ benchmark: .venv/dev.stamp ## dbt build against a hand-written PySpark script, s
 	@$(BIN)/marketing setup
 	@$(BIN)/python -m benchmarks.build_ratio $(ARGS)
 
+.PHONY: cluster
+cluster: .venv/dev.stamp ## the whole build on a master and two workers, compared with a local build
+	@$(BIN)/marketing setup
+	@$(BIN)/python -m benchmarks.cluster
+
+.PHONY: faults
+faults: .venv/dev.stamp ## kill, fill the disk, break tables: what users see and what mends it (10 minutes)
+	@$(BIN)/marketing setup
+	@$(BIN)/python -m pytest tests/faults $(ARGS)
+
+.PHONY: doctor
+doctor: .venv/build.stamp ## look for what is broken and say what mends it (ARGS=--repair: mend tables)
+	@$(BIN)/marketing doctor $(ARGS)
+
 .PHONY: pictures
 pictures: .venv/dev.stamp docs ## pictures of the README and the model cards, from the published tables (needs Chromium)
 	@$(BIN)/python -m marketing_ai.pictures

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -37,6 +38,10 @@ DEFAULTS: dict[str, str] = {
     "spark.ui.showConsoleProgress": "false",
 }
 
+# Parquet bytes of loaded rows from which a build is work rather than start-up.
+LARGE_BYTES = 50_000_000
+LARGE_PARTITIONS = "16"
+
 _lock = threading.Lock()
 
 
@@ -61,35 +66,73 @@ def spark_session(
         if active is not None and active._sc._jsc is not None:
             return active
         paths = paths or find_paths()
-        conf = DEFAULTS | _local_settings(paths) | dict(settings or {})
+        conf = session_settings(paths, settings)
         builder = SparkSession.builder
         for key, value in conf.items():
             builder = builder.config(key, value)
         if conf.get("spark.sql.catalogImplementation") == "hive":
             builder = builder.enableHiveSupport()
-        # Loopback, unless a cluster's workers must reach this driver.
-        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+        _loopback_unless_remote(conf["spark.master"])
+        # Executors run the Python that this is, not whatever `python3` is on the PATH.
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         # PySpark prints the whole JSON stack of any SQL error; dbt shows the message itself.
         logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL + 1)
         with _output_to(paths.logs / "spark.log"):
             return builder.getOrCreate()
 
 
-def _local_settings(paths: Paths) -> dict[str, str]:
-    class_path = os.pathsep.join(str(jar) for jar in jars.verified(paths.cache, paths.root))
-    settings = {
+def session_settings(paths: Paths, settings: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Everything that a session is started with: our defaults, what this lake needs, the profile.
+
+    Args:
+        paths: folders of the project; the size of the lake decides for short or long queries.
+        settings: the profile's settings, which win.
+
+    Raises:
+        marketing_ai.lake.jars.JarError: the Delta jars are absent or not the pinned ones.
+    """
+    given = dict(settings or {})
+    local = given.get("spark.master", DEFAULTS["spark.master"]).startswith("local")
+    files = jars.verified(paths.cache, paths.root)
+    conf = DEFAULTS | {
         # On the class path, not in spark.jars: the JVM's archive holds built-in loaders only.
-        "spark.driver.extraClassPath": class_path,
+        "spark.driver.extraClassPath": os.pathsep.join(map(str, files)),
         "spark.sql.warehouse.dir": paths.lake.as_uri(),
     }
-    # Spark's short queries end before the second compiler pays off; the code cache of the first
-    # alone would be 48 MB, and compilation stops when it is full.
-    options = ["-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=256m", "-XX:+UseParallelGC"]
+    options = ["-XX:ReservedCodeCacheSize=256m", "-XX:+UseParallelGC"]
+    if local and not is_large(paths):
+        # Short queries end before the second compiler pays off; the code cache of the first
+        # alone would be 48 MB, and compilation stops when it is full.
+        options.insert(0, "-XX:TieredStopAtLevel=1")
+    else:
+        conf["spark.sql.shuffle.partitions"] = LARGE_PARTITIONS
     archive = jars.class_archive(paths.cache)
     if archive.is_file():
         options += [f"-XX:SharedArchiveFile={archive}", "-Xshare:auto", "-Xlog:disable"]
-    settings["spark.driver.extraJavaOptions"] = " ".join(options)
-    return settings
+    conf["spark.driver.extraJavaOptions"] = " ".join(options)
+    if not local:
+        # Executors have a class path of their own, and fetch the jars from this driver.
+        conf["spark.jars"] = ",".join(file.as_uri() for file in files)
+    return conf | given
+
+
+def is_large(paths: Paths) -> bool:
+    """Whether the lake's queries run long enough for the JVM's second compiler.
+
+    `MARKETING_SPARK_SIZE` says `small` or `large`; else the Parquet bytes of the loaded rows do.
+    """
+    said = os.environ.get("MARKETING_SPARK_SIZE", "")
+    if said in {"small", "large"}:
+        return said == "large"
+    folder = paths.lake / f"{paths.schema}.db" / "raw_marketing_delivery"
+    return sum(file.stat().st_size for file in folder.rglob("*.parquet")) > LARGE_BYTES
+
+
+def _loopback_unless_remote(master: str) -> None:
+    """Keep the driver on this machine's loopback, unless a cluster elsewhere must reach it."""
+    host = re.match(r"spark://([^:/,]+)", master)
+    if master.startswith("local") or (host and host[1] in {"127.0.0.1", "localhost"}):
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
 
 
 def register_tables(spark: SparkSession, lake: Path, schema: str) -> list[str]:
