@@ -3,6 +3,7 @@
         materialized='incremental',
         incremental_strategy='merge',
         unique_key=['campaign_id', 'channel', 'segment', 'date'],
+        partition_by='month',
         on_schema_change='fail',
     )
 }}
@@ -12,28 +13,13 @@ with
 performance as (
 
     select * from {{ ref('stg_marketing__campaign_performance') }}
-    where {{ restatement_filter() }}
-
-),
-
-totals as (
-
-    select
-        campaign_id,
-        max(campaign_name) as campaign_name,
-        channel,
-        segment,
-        date,
-        {{ sum_measures() }},
-        coalesce(max(is_leads_reported), false) as is_leads_reported
-
-    from performance
-    group by campaign_id, channel, segment, date
+    where {{ changed_rows() }}
 
 ),
 
 final as (
 
+    -- staging has this very grain and is tested for it, so that each row is its own sum
     select
         campaign_id,
         campaign_name,
@@ -47,9 +33,11 @@ final as (
         cost,
         revenue,
         {{ kpi_columns() }},
-        is_leads_reported
+        is_leads_reported,
+        load_no,
+        month
 
-    from totals
+    from performance
 
 )
 

@@ -2,32 +2,33 @@
 {%- set window_measures = ['leads', 'conversions', 'cost', 'revenue'] -%}
 {%- set window_kpis = ['cpl', 'roi', 'roas'] -%}
 {%- set in_current = "date > date_sub(as_of_date, " ~ days ~ ") and date <= as_of_date" -%}
-{%- set in_previous -%}
-    date > date_sub(as_of_date, {{ 2 * days }}) and date <= date_sub(as_of_date, {{ days }})
-{%- endset -%}
-
+{%- set in_previous =
+    "date > date_sub(as_of_date, " ~ 2 * days ~ ") and date <= date_sub(as_of_date, " ~ days ~ ")"
+-%}
 with
 
-kpi as (
+monthly as (
 
-    select * from {{ ref('marketing_kpi') }}
+    select * from {{ ref('marketing_kpi_monthly') }}
 
 ),
 
 as_of as (
 
-    select {{ as_of_date() }} as as_of_date from kpi
+    select {{ as_of_date('last_date') }} as as_of_date from monthly
 
 ),
 
-dated as (
+-- only the days that windows need, however long the history is
+recent as (
 
     select
         kpi.*,
         as_of.as_of_date
 
-    from kpi
+    from {{ ref('marketing_kpi') }} as kpi
     cross join as_of
+    where {{ recent_months(ref('marketing_kpi_monthly'), 2 * days, 'kpi.month') }}
 
 ),
 
@@ -39,7 +40,7 @@ placements as (
         segment,
         sum(cost) as cost
 
-    from kpi
+    from monthly
     group by campaign_id, channel, segment
 
 ),
@@ -57,16 +58,53 @@ main_placements as (
 
 ),
 
-totals as (
+active_days_by_month as (
+
+    -- a day counts once, in however many channels and segments the campaign ran
+    select
+        campaign_id,
+        month,
+        bit_count(bit_or(active_day_bits)) as active_days
+
+    from monthly
+    group by campaign_id, month
+
+),
+
+active_days as (
 
     select
         campaign_id,
-        max_by(campaign_name, struct(date, campaign_name)) as campaign_name,
-        max(as_of_date) as as_of_date,
-        min(date) as first_date,
-        max(date) as last_date,
-        count(distinct case when cost > 0 then date end) as active_days,
+        sum(active_days) as active_days
+
+    from active_days_by_month
+    group by campaign_id
+
+),
+
+history as (
+
+    select
+        monthly.campaign_id,
+        max_by(
+            monthly.campaign_name, struct(monthly.last_date, monthly.campaign_name)
+        ) as campaign_name,
+        max(as_of.as_of_date) as as_of_date,
+        min(monthly.first_date) as first_date,
+        max(monthly.last_date) as last_date,
         {{ sum_measures() }},
+        coalesce(min(monthly.is_leads_reported), false) as is_leads_reported
+
+    from monthly
+    cross join as_of
+    group by monthly.campaign_id
+
+),
+
+windows as (
+
+    select
+        campaign_id,
         count(
             distinct case when cost > 0 and {{ in_current }} then date end
         ) as current_active_days,
@@ -74,11 +112,32 @@ totals as (
             distinct case when cost > 0 and {{ in_previous }} then date end
         ) as previous_active_days,
         {{ sum_measures('current_', in_current, window_measures) }},
-        {{ sum_measures('previous_', in_previous, window_measures) }},
-        coalesce(min(is_leads_reported), false) as is_leads_reported
+        {{ sum_measures('previous_', in_previous, window_measures) }}
 
-    from dated
+    from recent
     group by campaign_id
+
+),
+
+totals as (
+
+    select
+        history.*,
+        coalesce(active_days.active_days, 0) as active_days,
+        coalesce(windows.current_active_days, 0) as current_active_days,
+        coalesce(windows.previous_active_days, 0) as previous_active_days,
+        {%- for window in ['current_', 'previous_'] %}
+        {%- for measure in window_measures %}
+        windows.{{ window }}{{ measure }},
+        {%- endfor %}
+        {%- endfor %}
+        windows.campaign_id is not null as is_recent
+
+    from history
+    left join active_days
+        on history.campaign_id = active_days.campaign_id
+    left join windows
+        on history.campaign_id = windows.campaign_id
 
 ),
 
@@ -88,7 +147,7 @@ channel_totals as (
         channel,
         {{ sum_measures('channel_', in_current, window_measures) }}
 
-    from dated
+    from recent
     group by channel
 
 ),

@@ -1,8 +1,8 @@
 with
 
-kpi as (
+monthly as (
 
-    select * from {{ ref('marketing_kpi') }}
+    select * from {{ ref('marketing_kpi_monthly') }}
 
 ),
 
@@ -11,12 +11,12 @@ totals as (
     select
         channel,
         count(distinct campaign_id) as campaigns,
-        min(date) as first_date,
-        max(date) as last_date,
+        min(first_date) as first_date,
+        max(last_date) as last_date,
         {{ sum_measures() }},
         coalesce(min(is_leads_reported), false) as is_leads_reported
 
-    from kpi
+    from monthly
     group by channel
 
 ),

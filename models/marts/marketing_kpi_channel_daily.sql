@@ -3,6 +3,7 @@
         materialized='incremental',
         incremental_strategy='merge',
         unique_key=['channel', 'date'],
+        partition_by='month',
         on_schema_change='fail',
     )
 }}
@@ -12,7 +13,7 @@ with
 kpi as (
 
     select * from {{ ref('marketing_kpi') }}
-    where {{ restatement_filter() }}
+    where {{ changed_months(ref('marketing_kpi')) }}
 
 ),
 
@@ -23,10 +24,12 @@ totals as (
         date,
         count(distinct campaign_id) as campaigns,
         {{ sum_measures() }},
-        coalesce(min(is_leads_reported), false) as is_leads_reported
+        coalesce(min(is_leads_reported), false) as is_leads_reported,
+        max(load_no) as load_no,
+        month
 
     from kpi
-    group by channel, date
+    group by channel, date, month
 
 ),
 
@@ -43,7 +46,9 @@ final as (
         cost,
         revenue,
         {{ kpi_columns() }},
-        is_leads_reported
+        is_leads_reported,
+        load_no,
+        month
 
     from totals
 

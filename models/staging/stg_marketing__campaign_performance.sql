@@ -26,7 +26,15 @@ final as (
         cast(cost as decimal(18, 4)) as cost,
         cast(revenue as decimal(18, 4)) as revenue,
 
-        leads is not null as is_leads_reported
+        leads is not null as is_leads_reported,
+
+        -- the load that brought the row; the demo was never loaded
+        {% if var('marketing_data') == 'own' -%}
+        load_no
+        {%- else -%}
+        cast(null as bigint) as load_no
+        {%- endif %},
+        cast(trunc(date, 'MM') as date) as month
 
     from marketing_clean
 

@@ -1,4 +1,4 @@
-"""The main job: load a file if one is given, run dbt, show progress, report what was built.
+"""The main job: run dbt on the demo or on what was loaded, show progress, report the outcome.
 
 dbt runs in this process with its console output off; its events become one line a table, and
 everything it says is in logs/dbt.log. A failed test or model ends the build before the
@@ -7,21 +7,29 @@ publication, so that readers stay on the last good state.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 from rich.console import Console
 from rich.status import Status
 
 from marketing_ai.lake.lock import acquire_writer
-from marketing_ai.load.canonical import LoadReport, load_canonical
+from marketing_ai.load.account import print_load
+from marketing_ai.load.changes import unpublished_changes
+from marketing_ai.load.landing import LoadResult, forget_build, load_file
+from marketing_ai.load.ledger import read_ledger, remove
 from marketing_ai.paths import Paths
 
+INPUT = "input"  # source of `make build INPUT=file`
 _MARKER = ".data_source"
 
 
@@ -31,6 +39,7 @@ class BuildResult:
 
     Attributes:
         success: every model was built and every test passed.
+        own_data: built from what was loaded, not from the demo.
         seconds: wall time of dbt.
         model_seconds: wall time by table.
         tests: number of tests by status.
@@ -38,6 +47,7 @@ class BuildResult:
     """
 
     success: bool = False
+    own_data: bool = False
     seconds: float = 0.0
     model_seconds: dict[str, float] = field(default_factory=dict)
     tests: Counter[str] = field(default_factory=Counter)
@@ -49,6 +59,7 @@ def build(
     console: Console,
     *,
     input_file: Path | None = None,
+    demo: bool = False,
     full_refresh: bool = False,
     select: str | None = None,
 ) -> BuildResult:
@@ -57,52 +68,66 @@ def build(
     Args:
         paths: folders of the project.
         console: where progress goes.
-        input_file: a canonical CSV to build from; None: the demo.
+        input_file: a canonical CSV, which replaces what was given here before.
+        demo: build the demo although something has been loaded.
         full_refresh: rebuild incremental tables from scratch.
         select: dbt selection; None: everything.
 
     Raises:
         marketing_ai.lake.lock.LakeBusyError: another process is writing.
-        marketing_ai.load.canonical.FileRefusedError: the file has a fault.
+        marketing_ai.load.reading.FileRefusedError: the file has a fault.
     """
     acquire_writer(paths.lake, "make build")
     arguments = ["build", "--project-dir", str(paths.root), "--profiles-dir", str(paths.root)]
-    seed = paths.root / "seeds" / "marketing_clean.csv"
-    source = f"demo:{hashlib.sha256(seed.read_bytes()).hexdigest()}"
     if input_file:
-        report = load_canonical(input_file, paths.lake, paths.schema)
-        _say_loaded(console, report)
-        source = f"own:{report.sha256}"
+        print_load(console, _replace_input(paths, input_file))
+    own = not demo and not read_ledger(paths).is_empty()
+    seed = paths.root / "seeds" / "marketing_clean.csv"
+    source = "own" if own else f"demo:{hashlib.sha256(seed.read_bytes()).hexdigest()}"
+    if own:
         arguments += ["--vars", json.dumps({"marketing_data": "own"})]
     # Rows of two sources must not be merged into one incremental table.
     marker = paths.lake / f"{paths.schema}.db" / _MARKER
     known = marker.read_text() if marker.is_file() else None
-    if full_refresh or known != source:
+    full_refresh = full_refresh or known != source
+    if full_refresh:
         arguments.append("--full-refresh")
     if select:
         arguments += ["--select", select]
-    result = run_dbt(arguments, console)
+    tested = {} if full_refresh or not own else unpublished_changes(paths)
+    with _environment(tested):
+        result = run_dbt(arguments, console)
+    result.own_data = own
     if result.success and not select:
         # Only now: a run that broke off may have left rows of the other source.
         marker.write_text(source)
     return result
 
 
-def _say_loaded(console: Console, report: LoadReport) -> None:
-    console.print(f"[green]✓[/] {report.rows:,} rows of {report.file} checked and loaded")
-    for name in report.absent:
-        consequence = {
-            "leads": "conversions stand in for leads, and is_leads_reported says so",
-            "revenue": "ROI, ROAS and AOV are null, and the forecast says why it cannot predict",
-            "campaign_name": "the identifier is shown instead",
-        }[name]
-        console.print(f"  [yellow]no column {name}[/]: {consequence}")
-    for name, number in report.empty.items():
-        console.print(
-            f"  [yellow]{number:,} empty cells in {name}[/]: they stay unknown, sums leave them out"
-        )
-    if report.ignored:
-        console.print(f"  ignored, not ours: {', '.join(report.ignored)}")
+def _replace_input(paths: Paths, file: Path) -> LoadResult:
+    """Load a file that stands for all of the source `input`, instead of what it was before."""
+    result = load_file(file, paths, None, source=INPUT)
+    former = read_ledger(paths).filter(
+        (pl.col("source") == INPUT) & (pl.col("load_no") != result.load_no)
+    )
+    if not former.is_empty():
+        remove(paths, former["load_no"].to_list())
+        forget_build(paths)
+    return result
+
+
+@contextlib.contextmanager
+def _environment(settings: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def run_dbt(arguments: list[str], console: Console) -> BuildResult:

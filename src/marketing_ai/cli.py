@@ -1,17 +1,21 @@
-"""The `marketing` command: set up, build, report."""
+"""The `marketing` command: load, build, report and what is around them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
 
+import duckdb
 import typer
+from deltalake.exceptions import DeltaError
 from rich.console import Console
+from rich.markup import escape
 
 from marketing_ai.lake.jars import JarError
-from marketing_ai.lake.lock import EXIT_BUSY, LakeBusyError
+from marketing_ai.lake.lock import EXIT_BUSY, LakeBusyError, acquire_writer
 from marketing_ai.lake.publication import NotPublishedError, current_publication
-from marketing_ai.load.canonical import COLUMNS, FileRefusedError
+from marketing_ai.load.mapping import CANONICAL, MappingError
+from marketing_ai.load.reading import FileRefusedError
 from marketing_ai.paths import Paths, ProjectNotFoundError, find_paths
 from marketing_ai.setup import SetupError, set_up
 
@@ -57,9 +61,13 @@ def build(
         typer.Option(
             "--input",
             "-i",
-            help=f"CSV with the columns {', '.join(COLUMNS)} in any order; without it, the demo.",
+            help=f"CSV with the columns {', '.join(CANONICAL)} in any order. It replaces the file "
+            "that was given here before; for more files and other columns: marketing load.",
         ),
     ] = None,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Build the demo, although something has been loaded.")
+    ] = False,
     full_refresh: Annotated[
         bool, typer.Option("--full-refresh", help="Rebuild incremental tables from scratch.")
     ] = False,
@@ -69,6 +77,8 @@ def build(
     ] = None,
 ) -> None:
     """Build, test and publish every table, then show what came out.
+
+    Without --input, from everything that was loaded; from the demo where nothing was.
 
     Exit codes: 0 published, 1 a model or test failed, 2 the input was refused,
     75 another build is running.
@@ -80,13 +90,18 @@ def build(
         paths = find_paths()
         before = _published(paths)
         result = run_build(
-            paths, console, input_file=input_file, full_refresh=full_refresh, select=select
+            paths,
+            console,
+            input_file=input_file,
+            demo=demo,
+            full_refresh=full_refresh,
+            select=select,
         )
         if result.success and _published(paths) == before:
             console.print("Built, not published: a publication takes a build without a selection.")
             return
         if result.success:
-            print_report(console, paths, result, own_data=input_file is not None)
+            print_report(console, paths, result, own_data=result.own_data)
             return
     except FileRefusedError as error:
         raise _fail(str(error), 2) from None
@@ -99,11 +114,10 @@ def build(
     for name, message in result.failures:
         errors.print(f"\n{name}", style="bold red", markup=False)
         errors.print(f"  {message.strip()}", markup=False, soft_wrap=True)
-    if any(name.startswith("rollup_matches_marketing_kpi") for name, _ in result.failures):
+    if any("rollup_matches" in name or "accounted_for" in name for name, _ in result.failures):
         errors.print(
-            "\nThe KPI tables hold other rows than marketing_clean: rows older than the "
-            "restatement window arrived, or the data source changed. "
-            "`make build ARGS=--full-refresh` rebuilds them from scratch.",
+            "\nThe tables hold other rows than what was loaded: rules, rates or the data source "
+            "changed since they were built. `make build ARGS=--full-refresh` rebuilds them.",
             style="yellow",
             soft_wrap=True,
         )
@@ -117,6 +131,101 @@ def build(
 
 
 @app.command()
+def load(
+    files: Annotated[list[Path], typer.Argument(help="Files to load, in this order.")],
+    source: Annotated[
+        str,
+        typer.Option(
+            "--source",
+            "-s",
+            help="Name of the source. Its mapping is sources/<name>.yml, or the preset of that "
+            "name; a file that has our own column names needs none.",
+        ),
+    ],
+) -> None:
+    """Load files: judge every row, keep all of them, and show what was accepted and refused.
+
+    A file that has never been seen is first shown to `marketing inspect FILE`, which proposes
+    the mapping. The same file twice changes nothing; rows of a later file replace earlier ones
+    with the same campaign, channel, segment and date. Afterwards `make build` builds from them.
+
+    Exit codes: 0 loaded, 2 a file or the mapping was refused, 75 somebody else is writing.
+    """
+    from marketing_ai.load.account import print_load
+    from marketing_ai.load.landing import load_file
+    from marketing_ai.load.sources import find_mapping
+
+    try:
+        paths = find_paths()
+        mapping = find_mapping(paths.root, source)
+        acquire_writer(paths.lake, "marketing load")
+        for number, file in enumerate(files, start=1):
+            with console.status(f"{file.name} ({number} of {len(files)}) …"):
+                result = load_file(file, paths, mapping, source=source)
+            print_load(console, result)
+    except (FileRefusedError, MappingError) as error:
+        raise _fail(str(error), 2) from None
+    except LakeBusyError as error:
+        raise _fail(str(error), EXIT_BUSY) from None
+    except ProjectNotFoundError as error:
+        raise _fail(str(error), 1) from None
+    except (OSError, DeltaError, duckdb.Error) as error:
+        raise _fail(f"nothing of {file} was loaded: {error}", 1) from None
+    console.print("Next: [bold]make build[/] takes it into marketing_clean and the KPI tables.")
+
+
+@app.command()
+def unload(
+    source: Annotated[str, typer.Argument(help="Name of the source.")],
+    file: Annotated[
+        str | None, typer.Option("--file", help="Only what this file brought, by its name.")
+    ] = None,
+) -> None:
+    """Take back what a source, or one file of it, has delivered; the next build goes without it."""
+    from marketing_ai.load.landing import unload as take_back
+
+    try:
+        paths = find_paths()
+        acquire_writer(paths.lake, "marketing unload")
+        loads = take_back(paths, source, file)
+    except LakeBusyError as error:
+        raise _fail(str(error), EXIT_BUSY) from None
+    except ProjectNotFoundError as error:
+        raise _fail(str(error), 1) from None
+    if not loads:
+        raise _fail(f"nothing was loaded as {source}{f', {file}' if file else ''}", 2)
+    console.print(
+        f"[green]✓[/] {loads} load{'s' if loads > 1 else ''} taken back. Next: make build"
+    )
+
+
+@app.command()
+def rejects(
+    source: Annotated[
+        str | None, typer.Option("--source", "-s", help="Of this source only.")
+    ] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option("--csv", help="Write them all to this file, safe to open in a spreadsheet."),
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", help="Rows to show.")] = 20,
+) -> None:
+    """Show the refused rows of the published state: file, line, column, rule and value."""
+    from marketing_ai.load.rejects import print_rejects, published_rejects, write_csv
+
+    try:
+        rows = published_rejects(find_paths(), source)
+        print_rejects(console, rows, limit)
+        if csv is not None:
+            write_csv(rows, csv)
+            console.print(f"[green]✓[/] {rows.height:,} rows in {csv}")
+    except (NotPublishedError, ProjectNotFoundError) as error:
+        raise _fail(str(error), 1) from None
+    except OSError as error:
+        raise _fail(f"{csv}: {error.strerror}", 1) from None
+
+
+@app.command()
 def report() -> None:
     """Show the published tables again: rows, KPIs per channel, forecast accuracy, segments."""
     from marketing_ai.report import print_report
@@ -124,6 +233,36 @@ def report() -> None:
     try:
         print_report(console, find_paths())
     except (NotPublishedError, ProjectNotFoundError) as error:
+        raise _fail(str(error), 1) from None
+
+
+@app.command()
+def doctor(
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair",
+            help="First mend the tables: what is damaged is taken back to its last good version, "
+            "or moved to .broken in the lake. Nothing is deleted.",
+        ),
+    ] = False,
+) -> None:
+    """Look for what is broken, and name the command that mends it. Starts no JVM.
+
+    Exit codes: 0 nothing is broken, 1 something is, 75 --repair while somebody is writing.
+    """
+    from marketing_ai.doctor import print_examination
+    from marketing_ai.doctor import repair as mend
+
+    try:
+        paths = find_paths()
+        for line in mend(paths) if repair else ():
+            console.print(f"[green]mended[/] {escape(line)}", soft_wrap=True)
+        if not print_examination(console, paths):
+            raise typer.Exit(1)
+    except LakeBusyError as error:
+        raise _fail(str(error), EXIT_BUSY) from None
+    except ProjectNotFoundError as error:
         raise _fail(str(error), 1) from None
 
 

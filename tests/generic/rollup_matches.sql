@@ -36,7 +36,7 @@ source_rows as (
         {{ measure }}{{ ',' if not loop.last }}
         {%- endfor %}
 
-    from {{ source_model }}
+    from {{ tested_rows(source_model) }}
 
 ),
 
@@ -73,7 +73,7 @@ final as (
     full outer join source_totals
         on
             {%- for column in group_by %}
-            {{ 'and ' if not loop.first }}rollup.{{ column }} = source_totals.{{ column }}
+            {{ "and " if not loop.first }}rollup.{{ column }} <=> source_totals.{{ column }}
             {%- else %}
             true
             {%- endfor %}

@@ -11,8 +11,6 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from marketing_ai.load.canonical import load_canonical
-
 KPI = "marketing_kpi"
 EXPECTED_TABLES = {
     "budget_reallocation",
@@ -25,6 +23,9 @@ EXPECTED_TABLES = {
     "marketing_kpi_campaign",
     "marketing_kpi_channel",
     "marketing_kpi_channel_daily",
+    "marketing_kpi_monthly",
+    "marketing_loads",
+    "marketing_rejects",
     "model_runs",
     "response_curves",
     "revenue_forecast",
@@ -162,42 +163,6 @@ def test_without_leads_and_revenue_it_still_builds(project, tmp_path):
     assert "revenue" in runs["reason"][0]
     forecast = project.publication().read("revenue_forecast")
     assert forecast.height == forecast["predicted_revenue"].null_count()
-
-
-def test_incremental_equals_full_refresh(project, tmp_path):
-    """Late and restated days inside the window arrive; the merge gives what a rebuild gives."""
-    marts = ["--select", "marketing_clean_loaded+", "--exclude", "tag:ml", "publication"]
-    rows = campaign_days(60)
-    project.build_file(write_csv(tmp_path / "a.csv", rows[:100]), select="marketing_clean_loaded")
-    assert project.dbt("build", *marts, data="own").success
-
-    restated = [r | {"revenue": r["revenue"] + 7} if i > 80 else r for i, r in enumerate(rows)]
-    project.build_file(write_csv(tmp_path / "b.csv", restated), select="marketing_clean_loaded")
-    assert project.dbt("build", *marts, data="own").success
-    names = [KPI, "marketing_kpi_channel_daily", "marketing_kpi_campaign"]
-    merged = {name: project.table(name) for name in names}
-    assert merged[KPI].height == 120
-
-    assert project.dbt("build", *marts, "--full-refresh", data="own").success
-    for name in names:
-        assert_frame_equal(by_all(merged[name]), by_all(project.table(name)))
-
-
-def test_a_failed_test_publishes_nothing(project, tmp_path):
-    """Rows of another source are merged by a plain `dbt build`: the reconciliation finds them."""
-    first = write_csv(tmp_path / "a.csv", campaign_days(50))
-    assert project.build_file(first).success
-    before = project.publication()
-    other = write_csv(tmp_path / "b.csv", campaign_days(5, start=date(2025, 3, 1)))
-    load_canonical(other, project.lake, project.schema)
-    broken = project.dbt("build", data="own")
-    assert not broken.success
-    assert any("rollup_matches_marketing_kpi" in name for name, _ in broken.failures)
-    assert "publication" not in broken.model_seconds
-    assert project.publication() == before
-    # make build sees that the tables hold another source's rows, and rebuilds them
-    assert project.build_file(other, select="+marketing_kpi").success
-    assert project.table(KPI).height == 10
 
 
 def test_part_of_a_build_publishes_nothing(demo):

@@ -13,7 +13,7 @@ import pytest
 
 from marketing_ai.lake import NotPublishedError, current_publication
 from marketing_ai.lake.lock import EXIT_BUSY, LakeBusyError, acquire_writer, release_writer
-from marketing_ai.load.canonical import load_canonical
+from marketing_ai.load.landing import load_file
 from marketing_ai.paths import find_paths
 from tests.python.test_build import campaign_days, write_csv
 
@@ -52,7 +52,7 @@ def test_a_reader_sees_only_whole_publications(project, tmp_path):
     try:
         for file in files[1:]:
             # The KPI path only: the forecast adds half a minute and no other kind of table.
-            load_canonical(file, project.lake, project.schema)
+            load_file(file, project.paths, None, source="input")
             result = project.dbt(
                 *("run", "--exclude", "tag:ml", "--full-refresh"), data="own", publish_untested=True
             )

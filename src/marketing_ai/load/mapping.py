@@ -32,6 +32,9 @@ RULES: dict[str, Literal["refuse", "warn"]] = {
     "impossible_date": "refuse",
     "huge_value": "refuse",
     "duplicate": "refuse",
+    "late_date": "refuse",
+    "repeated_key": "refuse",
+    "currency_without_rate": "refuse",
 }
 
 
@@ -75,6 +78,10 @@ class Reading(_Strict):
         if self.decimal == self.thousands:
             raise ValueError(f"decimal and thousands are both '{self.decimal}'")
         return self
+
+
+# Our own spelling: only the empty cell means that nothing is known.
+PLAIN = Reading(nulls=())
 
 
 class Cell(_Strict):
@@ -197,10 +204,11 @@ class Mapping(_Strict):
 
 
 def canonical_mapping(source: str, header: tuple[str, ...]) -> Mapping:
-    """The mapping of a file that has our own column names."""
+    """The mapping of a file that has our own column names, and so promises our own spelling."""
     return Mapping(
         source=source,
-        columns={name: Cell(**{"from": name}) for name in CANONICAL if name in header},
+        read=PLAIN,
+        columns={name: Cell.model_validate({"from": name}) for name in CANONICAL if name in header},
     )
 
 
