@@ -23,6 +23,7 @@ from marketing_ai.load.gate import MAX_COLUMNS, MAX_LINE, Text, refusal
 
 DELIMITERS = ",;\t|"
 NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", " ": "blank"}
+HEADER_EMPTY = "the header is empty; read.header_row says which line it is"
 SAMPLE = 200  # records that the delimiter is judged by
 BATCH = 10_000  # records that go to DuckDB at once; larger lists cost the garbage collector more
 MAX_RAW = 2_000  # characters of a broken record that are kept
@@ -77,7 +78,7 @@ def checked_header(name: Path, cells: Iterable[str], line: int | None) -> tuple[
     """
     names = [tidy(cell) for cell in cells]
     if not any(names):
-        raise refusal(name, "the header is empty; read.header_row says which line it is", line)
+        raise refusal(name, HEADER_EMPTY, line)
     if len(names) > MAX_COLUMNS:
         raise refusal(name, f"{len(names):,} columns; up to {MAX_COLUMNS:,} are read", line)
     seen: set[str] = set()
@@ -132,6 +133,7 @@ def sniff_delimiter(path: Path, name: Path, header_row: int, quote: str) -> str:
     """
     csv.field_size_limit(MAX_LINE)
     fits: list[tuple[float, int, str]] = []
+    named = False
     for delimiter in DELIMITERS:
         if delimiter == quote:
             continue
@@ -149,9 +151,13 @@ def sniff_delimiter(path: Path, name: Path, header_row: int, quote: str) -> str:
                 # A line of blanks says nothing, but the header is the first line, whatever it is.
                 if any(cell.strip(" ") for cell in cells) or len(cells) > 1 or not widths:
                     widths.append(len(cells))
+                if len(widths) == 1:
+                    named = named or any(map(tidy, cells))
         if widths and widths[0] > 1:
             same = sum(width == widths[0] for width in widths[1:])
             fits.append((same / max(1, len(widths) - 1), widths[0], delimiter))
+    if not named:
+        raise refusal(name, HEADER_EMPTY, header_row)
     fits.sort(reverse=True)
     if not fits or (len(fits) > 1 and fits[0][:2] == fits[1][:2]):
         found = (
@@ -337,11 +343,12 @@ def read_records(
                     numbers, rows = [], []
     insert_rows(connection, numbers, rows)
     insert_broken(connection, broken)
-    if (seen, blank) != (text.lines, text.blank):
+    # Blank lines inside quotes belong to their record.
+    if seen != text.lines or blank > text.blank:
         raise refusal(
             name,
-            f"{text.lines:,} lines in the file ({text.blank:,} blank), {seen:,} ({blank:,} blank) "
-            "told apart; save it anew as 'CSV UTF-8'",
+            f"{text.lines:,} lines in the file, {seen:,} told apart ({blank:,} of "
+            f"{text.blank:,} blank); save it anew as 'CSV UTF-8'",
         )
 
 
@@ -383,8 +390,10 @@ def _records(
             length = 1
             yield number, 1, _broken(number, "bad_quote", "a quote is left open", taken[0])
         elif fault:
-            rule = "stray_carriage_return" if "new-line" in fault else "bad_quote"
-            yield number, 1, _broken(number, rule, fault, taken[0])
+            rule, value = "bad_quote", "a quote inside a cell that is not doubled"
+            if "new-line" in fault:
+                rule, value = "stray_carriage_return", "a carriage return inside the line"
+            yield number, 1, _broken(number, rule, value, taken[0])
         else:
             rule = "too_few_cells" if len(cells) < width else "too_many_cells"
             value = f"{len(cells)} cells instead of {width}"

@@ -167,6 +167,8 @@ def as_utf8(path: Path, name: Path, encoding: str, folder: Path) -> Path:
                 handle.write(text.encode())
             except UnicodeError as error:
                 reason = getattr(error, "reason", str(error))
+                good = block[: getattr(error, "start", 0)].decode(encoding, "replace")
+                line += good.count("\n")
                 raise refusal(
                     name, f"not {encoding}, as read.encoding says ({reason})", line
                 ) from None
@@ -228,6 +230,8 @@ def look_through(path: Path, name: Path, quote: str) -> Text:
     Raises:
         FileRefusedError: a NUL character, bytes that are no UTF-8, or a line beyond all measure.
     """
+    if first_bytes(path, 2) in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}:
+        raise refusal(name, "this is UTF-16: say `encoding: utf-16` under read: in the mapping")
     text = Text(path)
     for block in _whole_lines(path, name):
         # NUL and decoding faults are named by line, so count before the block is added.
@@ -243,7 +247,12 @@ def look_through(path: Path, name: Path, quote: str) -> Text:
                 block.decode()
             except UnicodeDecodeError as error:
                 line = text.line_feeds + block.count(b"\n", 0, error.start) + 1
-                raise refusal(name, _encoding_advice(path, error), line) from None
+                raise refusal(
+                    name,
+                    f"not UTF-8 ({error.reason}); say the encoding under read: in the mapping "
+                    "(`encoding: cp1252` is what Windows writes), or save it as 'CSV UTF-8'",
+                    line,
+                ) from None
         text.final_newline = block.endswith(b"\n")
         text.add(block, quote.encode())
         if not text.final_newline:
@@ -272,12 +281,3 @@ def _whole_lines(path: Path, name: Path) -> Iterator[bytes]:
                 yield block[:end]
     if rest:
         yield rest
-
-
-def _encoding_advice(path: Path, error: UnicodeDecodeError) -> str:
-    if first_bytes(path, 2) in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}:
-        return "not UTF-8 but UTF-16: say `encoding: utf-16` under read: in the mapping"
-    return (
-        f"not UTF-8 ({error.reason}); say the encoding under read: in the mapping "
-        "(`encoding: cp1252` is what Windows writes), or save the file as 'CSV UTF-8'"
-    )

@@ -162,6 +162,10 @@ def plain_text(path: Path, reading: Reading, folder: Path) -> Text:
 def _read_csv(
     connection: duckdb.DuckDBPyConnection, path: Path, reading: Reading, text: Text
 ) -> tuple[str, ...]:
+    if text.lines < reading.header_row:
+        raise refusal(
+            path, f"read.header_row is {reading.header_row}, and the file has {text.lines} lines"
+        )
     delimiter = reading.delimiter
     if delimiter == "auto":
         csvfile.dialect(path, ",", reading.quote)

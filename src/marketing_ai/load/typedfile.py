@@ -101,12 +101,11 @@ def read_excel(
     broken: list[Broken] = []
     for line, values in enumerate(rows[header_row:], header_row + 1):
         cells = [_text(value) for value in values]
-        failed = {column: value for column, value in errors.get(line, []) if matter[column]}
+        failed = [value for column, value in errors.get(line, []) if matter[column]]
+        for column, value in errors.get(line, []):
+            cells[column] = value
         if failed:
-            for column, value in errors[line]:
-                cells[column] = value
-            value = next(iter(failed.values()))
-            broken.append(Broken(line, "error_cell", value, "\t".join(cells)[:MAX_RAW]))
+            broken.append(Broken(line, "error_cell", failed[0], "\t".join(cells)[:MAX_RAW]))
         elif any("\0" in cell for cell in cells):
             broken.append(Broken(line, "nul_character", "", "\t".join(cells)[:MAX_RAW]))
         elif any(cell.strip(" ") for cell in cells):
@@ -250,8 +249,8 @@ def _as_text(column: str, kind: str) -> str:
         # Text of a very large or small number has an exponent; as a decimal it has none.
         exact = f"rtrim(try_cast({column} as decimal(38, 12))::varchar, '0')"
         text = (
-            f"case when {column} = trunc({column}) and abs({column}) < 1e15 "
-            f"then {column}::bigint::varchar "
+            f"case when {column} = trunc({column}) and abs({column}) < 1e37 "
+            f"then {column}::hugeint::varchar "
             f"when contains({column}::varchar, 'e') then coalesce(rtrim({exact}, '.'), "
             f"{column}::varchar) else {column}::varchar end"
         )
