@@ -26,7 +26,7 @@ NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", " ": "blank"}
 HEADER_EMPTY = "the header is empty; read.header_row says which line it is"
 SAMPLE = 200  # records that the delimiter is judged by
 BATCH = 10_000  # records that go to DuckDB at once; larger lists cost the garbage collector more
-MAX_RAW = 2_000  # characters of a broken record that are kept
+MAX_RAW = 10_000  # characters of a broken record that are kept
 MAX_REREAD = 256 * 2**20  # characters that are read anew behind quotes left open
 
 
