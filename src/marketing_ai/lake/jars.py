@@ -58,7 +58,8 @@ class JarError(RuntimeError):
     """The Delta jars are absent, incomplete or not the pinned ones."""
 
 
-def _folder(cache: Path) -> Path:
+def folder(cache: Path) -> Path:
+    """Folder of the Delta jars in the cache."""
     return cache / "jars" / COORDINATES.replace(":", "_")
 
 
@@ -70,7 +71,7 @@ def class_archive(cache: Path) -> Path:
     """
     java = Path(os.environ["JAVA_HOME"], "bin", "java") if os.environ.get("JAVA_HOME") else None
     found = os.path.realpath(java or shutil.which("java") or "java")
-    key = hashlib.sha256(f"{found} {_folder(cache)}".encode()).hexdigest()[:12]
+    key = hashlib.sha256(f"{found} {folder(cache)}".encode()).hexdigest()[:12]
     return Path(sys.prefix) / f"spark-{key}.jsa"
 
 
@@ -101,10 +102,10 @@ def verified(cache: Path, root: Path | None = None) -> list[Path]:
     from marketing_ai.paths import find_paths
 
     manifest = read_manifest(root or find_paths().root)
-    folder = _folder(cache)
+    home = folder(cache)
     paths = []
     for name, digest in sorted(manifest.items()):
-        path = folder / name
+        path = home / name
         if not path.is_file():
             raise JarError(f"the Delta jar {path} is missing: run `make setup` to fetch it")
         if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
@@ -128,21 +129,21 @@ def fetch(cache: Path, root: Path, log: Path, *, pin: bool = False) -> None:
     Raises:
         JarError: the download failed or a jar differs from the manifest.
     """
-    folder = _folder(cache)
-    folder.mkdir(parents=True, exist_ok=True)
+    home = folder(cache)
+    home.mkdir(parents=True, exist_ok=True)
     log.parent.mkdir(parents=True, exist_ok=True)
-    if pin or any(not (folder / name).is_file() for name in read_manifest(root)):
+    if pin or any(not (home / name).is_file() for name in read_manifest(root)):
         with tempfile.TemporaryDirectory() as ivy:
             _run_spark(log, {"spark.jars.packages": COORDINATES, "spark.jars.ivy": ivy})
             for jar in sorted(Path(ivy, "jars").glob("*.jar")):
                 # The rest of what the resolver brings (Hadoop, Parquet, …) is in pyspark already,
                 # in the versions that Spark was built with.
                 if jar.name.startswith(("io.delta_", "io.unitycatalog_")):
-                    shutil.move(jar, folder / jar.name)
+                    shutil.move(jar, home / jar.name)
     if pin:
         lines = (
             f"{hashlib.sha256(jar.read_bytes()).hexdigest()}  {jar.name}\n"
-            for jar in sorted(folder.glob("*.jar"))
+            for jar in sorted(home.glob("*.jar"))
         )
         (root / MANIFEST).write_text("".join(lines))
     jars = verified(cache, root)

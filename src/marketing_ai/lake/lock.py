@@ -37,12 +37,11 @@ def acquire_writer(lake: Path, what: str) -> None:
         return
     lake.mkdir(parents=True, exist_ok=True)
     lock = FileLock(lake / ".writer.lock", thread_local=False)
-    holder_file = lake / ".writer.json"
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise LakeBusyError(_refusal(lake, holder_file)) from None
-    holder_file.write_text(
+        raise LakeBusyError(_refusal(lake)) from None
+    (lake / ".writer.json").write_text(
         json.dumps({"what": what, "pid": os.getpid(), "since": time.strftime("%H:%M:%S")})
     )
     _held[lake] = lock
@@ -56,12 +55,30 @@ def release_writer(lake: Path) -> None:
         lock.release()
 
 
-def _refusal(lake: Path, holder_file: Path) -> str:
+def current_holder(lake: Path) -> str | None:
+    """Who is writing to the lake now, in words; None where nobody is."""
+    if not (lake / ".writer.lock").is_file():
+        return None
+    probe = FileLock(lake / ".writer.lock", thread_local=False)
     try:
-        holder = json.loads(holder_file.read_text())
-        who = f"`{holder['what']}` (process {holder['pid']}, since {holder['since']})"
-    except (OSError, ValueError, KeyError):
-        who = "another process"
+        probe.acquire(timeout=0)
+    except Timeout:
+        return last_holder(lake) or "another process"
+    probe.release()
+    return None
+
+
+def last_holder(lake: Path) -> str | None:
+    """Who took the lock last, in words, whether or not that process still runs."""
+    try:
+        holder = json.loads((lake / ".writer.json").read_text())
+        return f"`{holder['what']}` (process {holder['pid']}, since {holder['since']})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _refusal(lake: Path) -> str:
+    who = last_holder(lake) or "another process"
     return (
         f"the lake {lake} is being written by {who}. "
         "Wait until it has ended and run the command again; "
