@@ -11,19 +11,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-import psutil
 from rich.console import Console
 from rich.table import Table
 
-ROOT = Path(__file__).resolve().parents[1]
+from benchmarks.measuring import measure
+
 DBT = [str(Path(sys.executable).parent / "dbt")]
 PLAIN = [sys.executable, "-m", "benchmarks.plain_pyspark"]
 NO_TESTS = [
@@ -41,46 +38,6 @@ def contenders(folder: Path) -> dict[str, list[str]]:
         "dbt build, models and seeds": [*DBT, "build", "--quiet", *NO_TESTS],
         "dbt build, with every test": [*DBT, "build", "--quiet"],
     }
-
-
-def measure(command: list[str], folder: Path) -> tuple[float, float]:
-    """Run `command` cold; return seconds and the peak memory of its process tree in GB.
-
-    Raises:
-        SystemExit: the command failed; its output is shown.
-    """
-    environment = os.environ | {
-        "MARKETING_HOME": str(ROOT),
-        "MARKETING_LAKE": str(folder),
-        "DBT_PROFILES_DIR": str(ROOT),
-        "DBT_TARGET_PATH": str(folder / "target"),
-        "DBT_LOG_PATH": str(folder / "logs"),
-        "SPARK_LOCAL_IP": "127.0.0.1",
-    }
-    log = folder / "output.log"
-    begun, peak = time.monotonic(), 0
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
-        )
-        tree = psutil.Process(process.pid)
-        while process.poll() is None:
-            peak = max(peak, _memory(tree))
-            time.sleep(0.1)
-    seconds = time.monotonic() - begun
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)} failed:\n{log.read_text()[-3000:]}")
-    return seconds, peak / 1e9
-
-
-def _memory(tree: psutil.Process) -> int:
-    total = 0
-    try:
-        for process in (tree, *tree.children(recursive=True)):
-            total += process.memory_info().rss
-    except psutil.NoSuchProcess:
-        pass
-    return total
 
 
 def main() -> None:

@@ -18,12 +18,14 @@ EXPECTED = {
 }
 CURRENCY_SIGNS = "$€£¥₹"
 
+# What is cut off around an ASCII cell; others may have any blank of Unicode.
+BLANKS = "chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || ' '"
+
 # Blanks and control characters around a value are never meant; pure ASCII takes the short way.
-TIDY = r"""
+TIDY = rf"""
 create or replace macro tidy(cell) as nullif(
     case
-        when strlen(cell) = length(cell) then trim(cell, chr(9) || chr(10) || chr(11) || chr(12)
-            || chr(13) || ' ')
+        when strlen(cell) = length(cell) then trim(cell, {BLANKS})
         else nfc_normalize(regexp_replace(cell, '^[\s\pZ\pC]+|[\s\pZ\pC]+$', '', 'g'))
     end,
     ''
@@ -123,7 +125,8 @@ def _count(text: str, reading: Reading, cell: Cell, *, as_text: bool) -> str:
     whole = f"round({value})" if cell.round else f"case when {value} = trunc({value}) then {value}"
     whole = whole if cell.round else f"{whole} end"
     return (
-        f"case when try_cast({text} as bigint)::varchar = {text} and {text}[1] <> '-' then {text} "
+        f"case when try_cast({text} as bigint)::varchar = {text} and not starts_with({text}, '-') "
+        f"then {text} "
         f"when {value} >= 0 then try_cast(try_cast({whole} as decimal(38, 0)) as bigint)::varchar "
         "end"
     )

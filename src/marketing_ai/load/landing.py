@@ -22,12 +22,12 @@ import polars as pl
 from deltalake import DeltaTable, write_deltalake
 
 from marketing_ai.load import ledger as ledgers
-from marketing_ai.load.cells import EXPECTED, TIDY, quoted, rule_of, taken, typed
+from marketing_ai.load.cell_table import find_repeats, make_cells, row_as_json
+from marketing_ai.load.cells import EXPECTED, TIDY, quoted
 from marketing_ai.load.mapping import (
     AMOUNTS,
     CANONICAL,
     COUNTS,
-    KEY,
     MEASURES,
     PLAIN,
     RULES,
@@ -150,8 +150,8 @@ def load_file(
             return before
         _check_header(path, delivery, mapping)
         _check_personal(path, connection, delivery, mapping)
-        _make_cells(connection, delivery, mapping)
-        _find_repeats(connection)
+        make_cells(connection, delivery, mapping)
+        find_repeats(connection)
         late = _late_before(ledger, mapping)
         today = datetime.now(UTC).date()
         _judge(connection, paths, mapping, today, late)
@@ -194,7 +194,7 @@ def preview(
 ) -> list[dict[str, object]]:
     """The first rows as they would come out: line, our columns as text, and the fault if any."""
     connection.execute(TIDY)
-    _make_cells(connection, delivery, mapping, limit=limit)
+    make_cells(connection, delivery, mapping, limit=limit)
     names = ["line", *CANONICAL, "fault_column", "fault_value"]
     selected = ", ".join(f"n_{n}" if n in CANONICAL else n for n in names)
     rows = connection.execute(f"select {selected} from cells order by line, part").fetchall()  # noqa: S608
@@ -314,134 +314,6 @@ def _check_personal(
             "the column from the file, or list it under personal_data: in "
             f"sources/{mapping.source}.yml, and it is left out before anything is stored"
         )
-
-
-def _make_cells(
-    connection: duckdb.DuckDBPyConnection,
-    delivery: Delivery,
-    mapping: Mapping,
-    limit: int | None = None,
-) -> None:
-    """Make table `cells`: line, part, n_<our column> as canonical text, fault, hashes, raw_text."""
-    declared = {name.casefold() for name in mapping.personal_data}
-    # `columns` may hold a name in two spellings; the delivered one is in the header.
-    stored = {n: delivery.columns[n] for n in delivery.header if n.casefold() not in declared}
-    row = ", ".join(f'"{name.replace(chr(34), chr(34) * 2)}" := {c}' for name, c in stored.items())
-    everything = ", ".join(stored.values())
-    source = "delivered" if limit is None else f"(from delivered limit {limit})"
-    blocks = []
-    for part, block in enumerate(mapping.unpivot or ({},)):
-        cells = {**mapping.columns, **block}
-        texts, values, faults, verbatim = [], [], [], []
-        for name in CANONICAL:
-            cell = cells.get(name)
-            if cell is None:
-                values.append(f"null::varchar as n_{name}")
-                continue
-            texts.append(
-                f"{taken(cell, delivery.columns, mapping.read.nulls)}::varchar as x_{name}"
-            )
-            value = typed(name, cell, f"x_{name}", mapping.read, as_text=delivery.as_text)
-            values.append(f"{value} as n_{name}")
-            if name in {"campaign_id", "date"}:
-                faults.append((f"x_{name} is null", name, "empty"))
-            if name in {*MEASURES, "date"}:
-                faults.append((f"x_{name} is not null and n_{name} is null", name, rule_of(name)))
-            if cell.source is not None:
-                column = delivery.columns[cell.sources[0]]
-                same = f"n_{name} is not distinct from nullif({column}, '')"
-                verbatim.append(same if len(cell.sources) == 1 else "false")
-        currency, version = mapping.currency, mapping.version
-        for name, extra in (("currency", currency), ("version", version)):
-            text = taken(extra, delivery.columns, mapping.read.nulls) if extra else "null::varchar"
-            texts.append(f"{'upper(' + text + ')' if name == 'currency' else text} as x_{name}")
-        fault_of = {
-            what: "case "
-            + " ".join(f"when {condition} then {result}" for condition, result in results)
-            + " end"
-            for what, results in (
-                ("fault_column", [(c, quoted(name)) for c, name, _ in faults]),
-                ("fault_rule", [(c, quoted(rule)) for c, _, rule in faults]),
-                ("fault_value", [(c, f"coalesce(x_{name}, '')") for c, name, _ in faults]),
-            )
-        }
-        channel, unknown = "coalesce(n_channel, 'unmapped')", "null::varchar"
-        if mapping.channels:
-            spellings = " ".join(
-                f"when {quoted(name.lower())} then {quoted(name)}" for name in mapping.channels
-            )
-            channel = f"case lower(n_channel) {spellings} else 'unmapped' end"
-            unknown = f"case when {channel} = 'unmapped' then n_channel end"
-            # The mapping's spelling may replace the delivered one.
-            verbatim.append(f"n_channel is not distinct from {channel}")
-        blocks.append(
-            f"""
-            select
-                line, {part} as part, n_campaign_id, n_campaign_name, {channel} as n_channel,
-                coalesce(n_segment, 'unmapped') as n_segment, n_date,
-                {", ".join(f"n_{name}" for name in MEASURES)},
-                {unknown} as unknown_channel,
-                x_currency as currency,
-                coalesce(strftime(try_cast(x_version as timestamp), '%Y-%m-%dT%H:%M:%S.%f'),
-                    x_version) as row_version,
-                {fault_of["fault_column"]} as fault_column,
-                {fault_of["fault_rule"]} as fault_rule,
-                {fault_of["fault_value"]} as fault_value,
-                hash({everything}, {part}) as row_hash,
-                hash(n_campaign_id, {channel}, n_segment, n_date) as key_hash,
-                case when not ({" and ".join(verbatim) or "true"})
-                    then to_json(struct_pack({row}))::varchar end as raw_text
-            from (
-                select *, {", ".join(values)}
-                from (select *, {", ".join(texts)} from {source})
-            )
-            """  # noqa: S608
-        )
-    connection.execute("create or replace table cells as " + " union all ".join(blocks))
-
-
-def _find_repeats(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make table `repeats`: rows that are copies of others, or share their key with others."""
-    connection.execute(
-        """
-        create or replace table copies as
-        select line, part, row_number() over (partition by row_hash order by line) as copy_no
-        from cells
-        where row_hash in (select row_hash from cells group by row_hash having count(*) > 1)
-        """
-    )
-    keys = ", ".join(f"n_{name}" for name in KEY)
-    connection.execute(
-        f"""
-        create or replace table repeats as
-        with shared as (
-            select line, part, {keys}
-            from cells
-            where fault_column is null
-                and key_hash in (
-                    select key_hash from cells where fault_column is null
-                    group by key_hash having count(*) > 1
-                )
-        ),
-        originals as (
-            select shared.* from shared left join copies using (line, part)
-            where coalesce(copies.copy_no, 1) = 1
-        ),
-        ranked as (
-            select
-                line, part,
-                count(*) over (partition by {keys}) as key_rows,
-                row_number() over (partition by {keys} order by line desc, part desc) as key_rank
-            from originals
-        )
-        select
-            line, part,
-            coalesce(copy_no, 1) as copy_no,
-            coalesce(key_rows, 1) as key_rows,
-            coalesce(key_rank, 1) as key_rank
-        from (select * from ranked where key_rows > 1) full join copies using (line, part)
-        """  # noqa: S608
-    )
 
 
 def _late_before(ledger: pl.DataFrame, mapping: Mapping) -> date | None:
@@ -632,14 +504,11 @@ def _write(
     delivered: int,
 ) -> None:
     """Append every delivered row in one commit, and check that the table took them all."""
-    declared = {column.casefold() for column in mapping.personal_data}
-    stored = {n: delivery.columns[n] for n in delivery.header if n.casefold() not in declared}
-    row = ", ".join(f'"{n.replace(chr(34), chr(34) * 2)}" := {c}' for n, c in stored.items())
     # A refused row keeps the whole line, also the columns that nothing reads.
     connection.execute(
         f"""
         create or replace table texts as
-        select line, to_json(struct_pack({row}))::varchar as whole
+        select line, {row_as_json(delivery, mapping)} as whole
         from delivered where line in (select line from refused)
         """  # noqa: S608
     )
