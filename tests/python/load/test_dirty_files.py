@@ -228,10 +228,10 @@ def test_what_a_dirty_file_delivers_is_accepted_or_refused(dirty, repeated):
         if '"' not in below:
             records = sum(bool(line.strip(" \r")) for line in below.split("\n"))
             assert result.delivered == records
-        ids = Counter(raw["campaign_id"].drop_nulls()) + Counter(
+        ids = Counter(
             token
-            for row in raw.filter(pl.col("campaign_id").is_null())["raw_text"].drop_nulls()
-            for token in TOKEN.findall(row)
+            for campaign, whole in raw.select("campaign_id", "raw_text").iter_rows()
+            for token in TOKEN.findall(campaign or whole or "")
         )
         assert {token: ids[token] for token in TOKEN.findall(below)} == Counter(
             TOKEN.findall(below)
