@@ -141,6 +141,6 @@ def _print_next(console: Console, own_data: bool) -> None:
             "dbt_project.yml"
         )
     else:
-        console.print("  make build INPUT=your.csv    the same on your own data")
+        console.print("  marketing inspect your.csv   your own data: see docs/load.md")
     console.print("  make docs                    the lineage site")
     console.print("  make test                    lint, every test, twice")

@@ -10,6 +10,7 @@ from polars.testing import assert_frame_equal
 from rich.console import Console
 
 from marketing_ai.build import build
+from marketing_ai.load.changes import unpublished_changes
 from marketing_ai.load.landing import load_file, unload
 from marketing_ai.load.mapping import Mapping
 from tests.python.conftest import Project
@@ -132,6 +133,9 @@ def test_shuffled_arrivals_give_the_tables_of_ordered_ones(own, spark, lake, fil
     published = own.publication()
     for file in files[2:]:
         load_file(file, own.paths, DAILY)
+    changes = unpublished_changes(own.paths)
+    assert changes["MARKETING_CHANGED_MONTHS"] == "2025-01-01,2025-02-01"
+    assert changes["MARKETING_TESTED_FROM_LOAD"] == "4"
     result = make(own, select=KPI_LAYER)
     assert result.success, result.failures
     merges = spark.sql("describe history own.marketing_kpi").collect()
@@ -172,6 +176,14 @@ def test_the_same_keys_from_two_sources_are_not_added_up(own, files):
     result = make(own, select=KPI_LAYER)
     assert result.success, result.failures
     assert "agency" not in own.table("marketing_clean")["source"]
+
+
+def test_whatever_is_no_merge_has_everything_tested(own, spark):
+    assert unpublished_changes(own.paths) == {}  # taking back a source rebuilt the tables
+    assert make(own).success
+    assert unpublished_changes(own.paths)["MARKETING_CHANGED_MONTHS"] == ""
+    spark.sql("update own.marketing_kpi_monthly set clicks = clicks + 1")
+    assert unpublished_changes(own.paths) == {}
 
 
 def without_partners(frame: pl.DataFrame) -> pl.DataFrame:
