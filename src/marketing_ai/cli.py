@@ -132,7 +132,6 @@ def build(
 
 @app.command()
 def load(
-    files: Annotated[list[Path], typer.Argument(help="Files to load, in this order.")],
     source: Annotated[
         str,
         typer.Option(
@@ -142,23 +141,78 @@ def load(
             "name; a file that has our own column names needs none.",
         ),
     ],
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Files to load, in this order.")
+    ] = None,
+    table: Annotated[
+        str | None,
+        typer.Option("--table", help="Instead of files: a table or view of a PostgreSQL database."),
+    ] = None,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            "--database",
+            help="env:NAME, the variable that has postgresql://user:password@host:5432/database. "
+            "Default: MARKETING_DATABASE_URL. The address itself works too, but other users of "
+            "this machine can then see it.",
+        ),
+    ] = None,
+    cursor: Annotated[
+        str | None,
+        typer.Option(
+            "--cursor",
+            help="Column of dates, times or numbers that grows with new rows: only what is new "
+            "is read. Without it, the whole table.",
+        ),
+    ] = None,
+    lookback: Annotated[
+        int | None,
+        typer.Option(
+            "--lookback",
+            min=0,
+            help="How far before the newest value rows are read again, because they may have been "
+            "restated: days (default 28), or units of a number (default 0).",
+        ),
+    ] = None,
 ) -> None:
-    """Load files: judge every row, keep all of them, and show what was accepted and refused.
+    """Load files or a table: judge every row, keep all, show what was accepted and refused.
 
     A file that has never been seen is first shown to `marketing inspect FILE`, which proposes
     the mapping. The same file twice changes nothing; rows of a later file replace earlier ones
     with the same campaign, channel, segment and date. Afterwards `make build` builds from them.
 
-    Exit codes: 0 loaded, 2 a file or the mapping was refused, 75 somebody else is writing.
+    Exit codes: 0 loaded, 1 the database cannot be read, 2 a file or the mapping was refused,
+    75 somebody else is writing.
     """
     from marketing_ai.load.account import print_load
+    from marketing_ai.load.database import DatabaseError, find_url, load_table
     from marketing_ai.load.landing import load_file
     from marketing_ai.load.sources import find_mapping
 
+    if bool(files) == bool(table) or ((database or cursor or lookback is not None) and files):
+        raise _fail("name either FILES, or a --table with its --database and --cursor", 2)
     try:
         paths = find_paths()
         mapping = find_mapping(paths.root, source)
+        url = find_url(database) if table else None
         acquire_writer(paths.lake, "marketing load")
+        if table and url:
+            with console.status(f"{escape(table)} …"):
+                loaded = load_table(
+                    url,
+                    table,
+                    paths,
+                    mapping,
+                    source=source,
+                    cursor=cursor,
+                    lookback=lookback,
+                    say=lambda text: errors.print(text, markup=False, soft_wrap=True),
+                )
+            if loaded is None:
+                console.print(f"[green]✓[/] nothing new in {escape(table)}: nothing was changed")
+                return
+            print_load(console, loaded)
+        files = files or []
         for number, file in enumerate(files, start=1):
             with console.status(f"{file.name} ({number} of {len(files)}) …"):
                 result = load_file(file, paths, mapping, source=source)
@@ -167,10 +221,10 @@ def load(
         raise _fail(str(error), 2) from None
     except LakeBusyError as error:
         raise _fail(str(error), EXIT_BUSY) from None
-    except ProjectNotFoundError as error:
+    except (ProjectNotFoundError, DatabaseError) as error:
         raise _fail(str(error), 1) from None
     except (OSError, DeltaError, duckdb.Error) as error:
-        raise _fail(f"nothing of {file} was loaded: {error}", 1) from None
+        raise _fail(f"nothing of {table or file} was loaded: {error}", 1) from None
     console.print("Next: [bold]make build[/] takes it into marketing_clean and the KPI tables.")
 
 
