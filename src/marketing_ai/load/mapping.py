@@ -140,6 +140,7 @@ class Mapping(_Strict):
         lookback_days: rows older than that before the source's newest day are refused as late;
             None: however old, a row replaces what was delivered before.
         personal_data: columns with personal data that may be in the file; never stored.
+        questions: what `marketing inspect` could not decide; nothing loads while one is open.
     """
 
     source: str
@@ -154,6 +155,18 @@ class Mapping(_Strict):
     max_refused_share: Annotated[float, Field(ge=0, le=1)] = 0.01
     lookback_days: Annotated[int, Field(ge=1)] | None = None
     personal_data: tuple[str, ...] = ()
+    questions: tuple[str, ...] = ()
+
+    @field_validator("questions")
+    @classmethod
+    def _answered(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if value:
+            open_questions = "".join(f"\n    {question}" for question in value)
+            raise ValueError(
+                "not decided yet; answer by taking the # from the right line, then delete the "
+                f"question:{open_questions}"
+            )
+        return value
 
     @field_validator("source")
     @classmethod
