@@ -14,6 +14,7 @@ import os
 import re
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -271,12 +272,13 @@ def _read(
 
 def _reflect(engine: Engine, request: _Request) -> Table:
     from sqlalchemy import MetaData, Table, inspect
-    from sqlalchemy.exc import NoSuchTableError
+    from sqlalchemy.exc import NoSuchTableError, SAWarning
 
     schema = request.schema or None
     try:
-        metadata = MetaData(schema=schema)
-        return Table(request.name, metadata, autoload_with=engine, resolve_fks=False)
+        with warnings.catch_warnings(category=SAWarning, action="ignore"):  # of types unknown to it
+            metadata = MetaData(schema=schema)
+            return Table(request.name, metadata, autoload_with=engine, resolve_fks=False)
     except NoSuchTableError:
         found = inspect(engine)
         names = [*found.get_table_names(schema=schema), *found.get_view_names(schema=schema)]
@@ -307,6 +309,13 @@ def _kind(cursor: Column[Any]) -> type:
         return cursor.type.python_type
     except NotImplementedError:
         return object
+
+
+def _has_arrow_type(column: Column[Any]) -> bool:
+    """Whether Arrow holds every value; a numeric without a scale has any number of digits."""
+    if _kind(column) is Decimal:
+        return getattr(column.type, "scale", None) is not None
+    return _kind(column) in (date, datetime, int, bool, float, str)
 
 
 def _check_cursor(cursor: Column[Any], request: _Request) -> None:
@@ -373,15 +382,24 @@ def _chunks(
     cursor: Column[Any] | None,
     start: Any,
 ) -> Iterator[pa.Table]:
-    # dlt reads its settings when it is imported.
+    # dlt reads its settings when it is imported; what it would log ends in our messages.
     os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
+    os.environ["RUNTIME__LOG_LEVEL"] = "CRITICAL"
     import dlt
     from dlt.sources.sql_database import sql_table
+    from sqlalchemy import Text, cast
 
     order = [
         *([cursor.asc().nulls_first()] if cursor is not None else []),
         *(column for column in table.primary_key.columns if column is not cursor),
     ]
+    selected: list[Any] = []
+    for name in wanted:
+        column = table.c[name]
+        plain = column is cursor or _has_arrow_type(column)
+        selected.append(column if plain else cast(column, Text).label(name))
+        if not plain:
+            column.type = Text()
     incremental = None
     if cursor is not None:
         incremental = dlt.sources.incremental(
@@ -402,7 +420,7 @@ def _chunks(
         backend="pyarrow",
         reflection_level="full_with_precision",
         included_columns=wanted,
-        query_adapter_callback=lambda query, _: query.order_by(*order),
+        query_adapter_callback=lambda query, _: query.with_only_columns(*selected).order_by(*order),
     )
 
 

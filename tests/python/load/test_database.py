@@ -152,10 +152,20 @@ def test_a_whole_table_is_loaded_once(load, paths, server):
     assert row["campaign_id"].item() == "c1"
     assert row["date"].item() == "2025-01-02"
     assert row["impressions"].item() == "1003"
-    assert [float(row[name].item()) for name in ("cost", "revenue")] == [10.50, 20.25]
+    assert [row[name].item() for name in ("cost", "revenue")] == ["10.50", "20.25"]
     before = state(paths)
     assert load() is None
     assert state(paths) == before
+
+
+def test_values_of_any_type_and_length_arrive_as_they_are(load, paths, server):
+    server.sql(
+        "alter table daily add column shape point default '(1,2)', add column tags json "
+        "default '[1]', add column took interval default '1 day'"
+    )
+    server.sql("update daily set revenue = 1.12345678901234567890123 where id = 0")
+    load()
+    assert raw(paths).sort("source_line")["revenue"][0] == "1.12345678901234567890123"
 
 
 def test_restated_and_back_again_are_two_deliveries(load, paths, server):
