@@ -15,6 +15,7 @@ from marketing_ai.lake.jars import JarError
 from marketing_ai.lake.lock import EXIT_BUSY, LakeBusyError, acquire_writer
 from marketing_ai.lake.publication import NotPublishedError, current_publication
 from marketing_ai.load.mapping import CANONICAL, MappingError
+from marketing_ai.load.presets import NAMES as PRESETS
 from marketing_ai.load.reading import FileRefusedError
 from marketing_ai.paths import Paths, ProjectNotFoundError, find_paths
 from marketing_ai.setup import SetupError, set_up
@@ -128,6 +129,73 @@ def build(
         f"\n{outcome} Details: {paths.logs / 'dbt.log'}",
         1,
     )
+
+
+@app.command()
+def inspect(
+    file: Annotated[Path, typer.Argument(help="The file to look at; nothing is loaded.")],
+    source: Annotated[
+        str | None,
+        typer.Option("--source", "-s", help="Name of the source; default: from the file's name."),
+    ] = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="Write the proposal to sources/<source>.yml.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="With --write: replace a mapping that is there.")
+    ] = False,
+    preset: Annotated[
+        str | None,
+        typer.Option("--preset", help=f"Take a platform's mapping: {', '.join(PRESETS)}."),
+    ] = None,
+    header_row: Annotated[
+        int | None, typer.Option("--header-row", min=1, help="Line or sheet row of the names.")
+    ] = None,
+    sheet: Annotated[str | None, typer.Option("--sheet", help="Sheet of an Excel file.")] = None,
+    encoding: Annotated[
+        str | None, typer.Option("--encoding", help="Encoding of the text, such as cp1252.")
+    ] = None,
+    delimiter: Annotated[
+        str | None, typer.Option("--delimiter", help="What separates the columns.")
+    ] = None,
+) -> None:
+    """Look at a file and propose its mapping, with a reason for every choice.
+
+    Shows how the file can be read, which of its columns would become which of ours, what is left
+    out and why, and how the first rows would come out. What cannot be decided becomes a question;
+    the mapping does not load before you have answered it.
+
+    Exit codes: 0 proposed, 1 the mapping exists already, 2 the file cannot be read.
+    """
+    from marketing_ai.load.inspect import propose, source_name
+    from marketing_ai.load.proposal import print_proposal, to_yaml
+
+    known = {
+        "header_row": header_row, "sheet": sheet, "encoding": encoding, "delimiter": delimiter
+    }  # fmt: skip
+    try:
+        proposal = propose(
+            file,
+            source or source_name(file),
+            {name: value for name, value in known.items() if value is not None},
+            preset,
+        )
+        text = to_yaml(proposal)
+        print_proposal(console, proposal)
+        if not write:
+            console.print("\n[bold]the mapping (--write writes it)[/]")
+            console.print(text, markup=False, soft_wrap=True)
+            return
+        target = find_paths().root / "sources" / f"{proposal.settings['source']}.yml"
+    except (FileRefusedError, MappingError) as error:
+        raise _fail(str(error), 2) from None
+    except ProjectNotFoundError as error:
+        raise _fail(str(error), 1) from None
+    if target.exists() and not force:
+        raise _fail(f"{target} is there already; --force replaces it", 1)
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(text, encoding="utf-8")
+    console.print(f"[green]✓[/] wrote {escape(str(target))}; read it before you load")
 
 
 @app.command()

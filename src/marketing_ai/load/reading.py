@@ -15,6 +15,7 @@ from pathlib import Path
 import duckdb
 
 from marketing_ai.load import csvfile, gate, typedfile
+from marketing_ai.load.delimiter import sniff_delimiter
 from marketing_ai.load.gate import FileRefusedError, Text, refusal
 from marketing_ai.load.mapping import Reading
 from marketing_ai.load.personal import personal_columns
@@ -169,7 +170,7 @@ def _read_csv(
     delimiter = reading.delimiter
     if delimiter == "auto":
         csvfile.dialect(path, ",", reading.quote)
-        delimiter = csvfile.sniff_delimiter(text.path, path, reading.header_row, reading.quote)
+        delimiter = sniff_delimiter(text.path, path, reading.header_row, reading.quote)
     rules = csvfile.dialect(path, delimiter, reading.quote)
     header, first = csvfile.read_header(text.path, path, reading.header_row, rules)
     plain = text.even and not text.quoted and text.unused is not None
