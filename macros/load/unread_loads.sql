@@ -10,5 +10,5 @@
             {%- set last = run_query('select max(load_no) from ' ~ loads).rows[0][0] -%}
         {%- endif -%}
     {%- endif -%}
-    {%- if last is not none -%} load_no > {{ last }} {%- else -%} true {%- endif -%}
+    {%- if last is not none -%} load_no > {{ last }} {%- else -%} load_no > 0 {%- endif -%}
 {%- endmacro %}

@@ -121,7 +121,7 @@ judged as (
 
     select
         *,
-        {{ broken_rules() }} as broken_rules
+        coalesce(fault_rule, {{ broken_rules(refusing=true) }}) as refused_rule
 
     from rated
 
@@ -160,18 +160,9 @@ final as (
         fault_column,
         fault_value,
         raw_text,
-        broken_rules,
-        case
-            when fault_rule is not null then fault_rule
-            when broken_rules <> ''
-                then try_element_at(
-                    filter(
-                        split(broken_rules, ','),
-                        rule -> refusing_rules like concat('%,', rule, ',%')
-                    ),
-                    1
-                )
-        end as refused_rule
+        refused_rule,
+        -- all of them, but only for the few rows that need it
+        case when refused_rule is not null then {{ broken_rules() }} end as broken_rules
 
     from judged
 

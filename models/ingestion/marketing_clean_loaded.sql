@@ -6,6 +6,7 @@
         incremental_strategy='merge',
         unique_key=['source', 'campaign_id', 'channel', 'segment', 'date'],
         partition_by='month',
+        tblproperties={'delta.dataSkippingStatsColumns': 'date,load_no'},
         on_schema_change='fail',
         meta={'newer_by': 'delivered_version'},
     )
@@ -22,65 +23,39 @@ accepted as (
 
 ),
 
-loads as (
-
-    select * from {{ source('raw', 'raw_marketing_load') }}
-    where {{ unread_loads() }}
-
-),
-
-overlapping_loads as (
-
-    -- loads that bring days which another load of the same source brings too
-    select distinct one.load_no
-
-    from loads as one
-    inner join loads as another
-        on
-            one.source = another.source
-            and one.load_no <> another.load_no
-            and coalesce(one.first_date <= another.last_date, true)
-            and coalesce(one.last_date >= another.first_date, true)
-
-),
-
 single_rows as (
 
     -- the many rows whose key nobody else has need no sorting
     select
-        accepted.source,
-        accepted.campaign_id,
-        accepted.campaign_name,
-        accepted.channel,
-        accepted.segment,
-        accepted.date,
-        accepted.impressions,
-        accepted.clicks,
-        accepted.leads,
-        accepted.conversions,
-        accepted.cost,
-        accepted.revenue,
+        source,
+        campaign_id,
+        campaign_name,
+        channel,
+        segment,
+        date,
+        impressions,
+        clicks,
+        leads,
+        conversions,
+        cost,
+        revenue,
         cast(1 as bigint) as delivered_rows,
-        accepted.row_version,
-        accepted.load_no
+        row_version,
+        load_no
 
     from accepted
-    left anti join overlapping_loads
-        on accepted.load_no = overlapping_loads.load_no
-    where accepted.key_rows = 1
+    where
+        key_rows = 1
+        and load_no not in {{ overlapping_loads(source('raw', 'raw_marketing_load')) }}
 
 ),
 
 repeated_rows as (
 
-    select accepted.*
-
-    from accepted
-    left join overlapping_loads
-        on accepted.load_no = overlapping_loads.load_no
+    select * from accepted
     where
-        accepted.key_rows > 1
-        or overlapping_loads.load_no is not null
+        key_rows > 1
+        or load_no in {{ overlapping_loads(source('raw', 'raw_marketing_load')) }}
 
 ),
 

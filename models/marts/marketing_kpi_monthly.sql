@@ -4,6 +4,7 @@
         incremental_strategy='merge',
         unique_key=['campaign_id', 'channel', 'segment', 'month'],
         partition_by='month',
+        tblproperties={'delta.dataSkippingStatsColumns': 'last_date,load_no'},
         on_schema_change='fail',
     )
 }}

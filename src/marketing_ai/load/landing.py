@@ -19,7 +19,7 @@ from pathlib import Path
 
 import duckdb
 import polars as pl
-from deltalake import DeltaTable, write_deltalake
+from deltalake import DeltaTable, WriterProperties, write_deltalake
 
 from marketing_ai.load import ledger as ledgers
 from marketing_ai.load.cell_table import find_repeats, make_cells, row_as_json
@@ -532,7 +532,9 @@ def _write(
         """  # noqa: S608
     ).to_arrow_reader(100_000)
     path = str(ledgers.table_path(paths, ledgers.RAW_TABLE))
-    write_deltalake(path, reader, mode="append")
+    # Small row groups, so that more than one core can read the file of one load.
+    properties = WriterProperties(max_row_group_size=131_072)
+    write_deltalake(path, reader, mode="append", writer_properties=properties)
     written = DeltaTable(path).history(1)[0]["operationMetrics"]
     rows = int(written.get("num_added_rows", -1))
     if rows != delivered:
