@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 import yaml
@@ -265,6 +265,24 @@ def _short_loads(paths: Paths) -> pl.DataFrame:
     return ledger.with_columns(counts).filter(pl.col("found") != pl.col("delivered"))
 
 
+def _lost_loads(paths: Paths) -> list[dict[str, Any]]:
+    """Loads with missing rows, and later ones that restate their days and so must come after."""
+    short = set(_short_loads(paths)["load_no"])
+    lost: list[dict[str, Any]] = []
+    for row in read_ledger(paths).iter_rows(named=True):
+        if row["load_no"] in short or any(_share_days(row, earlier) for earlier in lost):
+            lost.append(row)
+    return lost
+
+
+def _share_days(row: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two loads of one source may have rows of one key; without days they may."""
+    if row["source"] != other["source"]:
+        return False
+    days = (row["first_date"], row["last_date"], other["first_date"], other["last_date"])
+    return None in days or (days[0] <= days[3] and days[2] <= days[1])
+
+
 def _loads(paths: Paths) -> Iterator[Finding]:
     ledger = read_ledger(paths)
     short = _short_loads(paths)
@@ -273,7 +291,7 @@ def _loads(paths: Paths) -> Iterator[Finding]:
             "broken",
             f"load {row['load_no']}",
             f"{row['source_file']} of {row['source']} brought {row['delivered']:,} rows, "
-            f"{row['found']:,} are there; the repair takes this load back, then load it again",
+            f"{row['found']:,} are there; the repair takes it back and says what to load again",
             REPAIR,
         )
     known = set(ledger["load_no"])
@@ -305,13 +323,12 @@ def repair(paths: Paths) -> list[str]:
             done.append(f"{table.name}: set aside in {damage.set_aside(table, paths.lake)}")
         elif found := damage.find_damage(table, published.get(table.name)):
             done.append(f"{table.name}: {_mend_table(table, found, paths)}")
-    short = _short_loads(paths)
-    if not short.is_empty():
-        remove(paths, short["load_no"].to_list())
+    if lost := _lost_loads(paths):
+        remove(paths, [row["load_no"] for row in lost])
         done += [
-            f"load {row['load_no']} is taken back: load {row['source_file']} again "
+            f"load {row['load_no']} is taken back: load {row['source_file']} again, in this order "
             f"(marketing load FILE --source {row['source']})"
-            for row in short.iter_rows(named=True)
+            for row in lost
         ]
     if done:
         forget_build(paths)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import polars as pl
@@ -36,6 +36,8 @@ def paths(tmp_path):
                 "load_no": number,
                 "source": "ads",
                 "source_file": f"{number}.csv",
+                "first_date": date(2025, number, 1),
+                "last_date": date(2025, number, 28),
                 "delivered": 10,
                 "months": "",
             },
@@ -129,7 +131,7 @@ def test_a_load_whose_rows_are_lost_is_taken_back_and_named(paths):
     assert ledger.RAW_TABLE in broken(paths)
     first, second = doctor.repair(paths)
     assert "back at version 1" in first
-    assert "load 3 is taken back: load 3.csv again (marketing load FILE --source ads)" in second
+    assert "load 3 is taken back: load 3.csv again, in this order (marketing load" in second
     assert not broken(paths)
     assert ledger.read_ledger(paths)["load_no"].to_list() == [1, 2]
 
@@ -162,6 +164,21 @@ def test_rows_that_are_fewer_than_the_ledger_says_are_found(paths):
     assert "2.csv of ads brought 10 rows, 9 are there" in found.text
     doctor.repair(paths)
     assert ledger.read_ledger(paths)["load_no"].to_list() == [1, 3]
+    assert not broken(paths)
+
+
+def test_loads_that_restate_the_days_of_a_lost_one_are_loaded_again_after_it(paths):
+    for number, source, month in ((4, "ads", 2), (5, "crm", 2), (6, "ads", 5)):
+        rows = pl.DataFrame({"load_no": [number], "cell": ["x"]})
+        write_deltalake(paths.lake / "s.db" / ledger.RAW_TABLE, rows, mode="append")
+        entry = {"load_no": number, "source": source, "source_file": f"{number}.csv"}
+        days = {"first_date": date(2025, month, 5), "last_date": date(2025, month, 6)}
+        ledger.enter(paths, entry | days | {"delivered": 1, "months": ""})
+    DeltaTable(str(paths.lake / "s.db" / ledger.RAW_TABLE)).delete("cell = '2-5'")
+    assert list(broken(paths)) == ["load 2"]
+    again = [line.split("load ")[2].split(" again")[0] for line in doctor.repair(paths)]
+    assert again == ["2.csv", "4.csv"]
+    assert ledger.read_ledger(paths)["load_no"].to_list() == [1, 3, 5, 6]
     assert not broken(paths)
 
 
