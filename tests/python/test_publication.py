@@ -21,14 +21,14 @@ MARTS = ("marketing_kpi", "marketing_kpi_campaign", "marketing_kpi_channel")
 
 
 def test_a_reader_sees_only_whole_publications(project, tmp_path):
-    """Three rebuilds with other money each time, while a reader loops."""
+    """Two rebuilds with other money each time, while a reader loops."""
     files = [
         write_csv(tmp_path / f"{factor}.csv", campaign_days(40, factor=factor))
-        for factor in (1, 2, 3, 4)
+        for factor in (1, 2, 3)
     ]
     truth = {
         factor: round(sum(r["cost"] for r in campaign_days(40, factor=factor)), 2)
-        for factor in (1, 2, 3, 4)
+        for factor in (1, 2, 3)
     }
     assert project.build_file(files[0]).success
     seen: list[tuple[int, float]] = []
@@ -62,7 +62,7 @@ def test_a_reader_sees_only_whole_publications(project, tmp_path):
         reader.join()
     assert not problems
     assert {cost for _, cost in seen} <= set(truth.values())
-    assert len({version for version, _ in seen}) >= 3  # the guard: it did see several of them
+    assert len({version for version, _ in seen}) >= 2  # the guard: it did see several of them
     assert seen == sorted(seen, key=lambda pair: pair[0])
 
 
