@@ -215,7 +215,7 @@ class Draft:
 
     def _says(self, name: str) -> str:
         column = self.cells.columns[name]
-        return f"{column.filled:,} cells, such as {shown(column.example)}"
+        return f"{column.filled:,} filled, such as {shown(column.example)}"
 
     def _take_dimensions(self, blocks: dict[str, dict[str, Any]]) -> None:
         """Who was advertised to, where, and by which campaign."""

@@ -23,9 +23,6 @@ _DAYS = (
     "%d-%b-%y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y",
 )  # fmt: skip
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
-DATE_FORMATS = tuple(
-    day + time for time in _TIMES for day in _DAYS if not (time and day == "%Y-%m-%d")
-)
 _Decimal = Literal[".", ","]
 _Thousands = Literal["", ",", ".", " ", "'"]
 SIGNS: tuple[tuple[_Decimal, _Thousands], ...] = (
@@ -62,6 +59,7 @@ class Cells:
             f"select line, {names} from (from delivered order by line limit {SAMPLE})"
         )
         self.columns = self._describe()
+        self._numbers: dict[str, bool] = {}
 
     def _text(self, name: str) -> str:
         return taken(
@@ -91,12 +89,15 @@ class Cells:
 
     def is_number(self, name: str) -> bool:
         """Whether most filled cells are numbers in one spelling or another."""
-        filled = self.columns[name].filled
+        if name not in self._numbers:
+            self._numbers[name] = any(
+                self._failing(name, signs) <= 0.5 * self.columns[name].filled for signs in SIGNS
+            )
+        return self._numbers[name]
+
+    def _failing(self, name: str, signs: tuple[_Decimal, _Thousands]) -> int:
         column = self._delivery.columns[name]
-        failing = self._counts(
-            f"{column} is not null and {self._number(name, *signs)} is null" for signs in SIGNS
-        )
-        return filled == 0 or min(failing) <= 0.5 * filled
+        return self._counts([f"{column} is not null and {self._number(name, *signs)} is null"])[0]
 
     def signs(
         self, names: Iterable[str]
@@ -110,31 +111,37 @@ class Cells:
         names = [name for name in names if self.columns[name].filled]
         if not names or not self._delivery.as_text:
             return [(".", "")], 0, []
-        failing = []
-        for signs in SIGNS:
-            conditions = [
-                f"{self._delivery.columns[name]} is not null "
-                f"and {self._number(name, *signs)} is null"
-                for name in names
-            ]
-            failing.append(sum(self._counts(conditions)))
+        failing = [sum(self._failing(name, signs) for name in names) for signs in SIGNS]
         best = [
             signs for signs, number in zip(SIGNS, failing, strict=True) if number == min(failing)
         ]
         kept, unlike = [best[0]], []
         for signs in best[1:]:
-            for name in names:
-                column = self._delivery.columns[name]
-                one = f"try_cast({self._number(name, *best[0])} as decimal(38, 6))"
-                other = f"try_cast({self._number(name, *signs)} as decimal(38, 6))"
-                found = self._connection.execute(
-                    f"select {column} from sampled where {one} <> {other} limit 1"  # noqa: S608
-                ).fetchall()
-                if found:
-                    kept.append(signs)
-                    unlike.append(found[0][0])
-                    break
+            examples = [self._read_differently(names, signs, other) for other in kept]
+            if all(examples):
+                kept.append(signs)
+                unlike += examples[:1]
         return kept, min(failing), unlike
+
+    def _read_differently(
+        self,
+        names: Iterable[str],
+        one: tuple[_Decimal, _Thousands],
+        other: tuple[_Decimal, _Thousands],
+    ) -> str:
+        """A cell that is another number by other signs, empty for none."""
+        for name in names:
+            values = [
+                f"try_cast({self._number(name, *signs)} as decimal(38, 6))"
+                for signs in (one, other)
+            ]
+            found = self._connection.execute(
+                f"select {self._delivery.columns[name]} from sampled "  # noqa: S608
+                f"where {values[0]} <> {values[1]} limit 1"
+            ).fetchall()
+            if found:
+                return str(found[0][0])
+        return ""
 
     def has_fractions(self, name: str, signs: tuple[_Decimal, _Thousands]) -> bool:
         """Whether a count has decimals."""
@@ -161,24 +168,22 @@ class Cells:
             and one such cell.
         """
         column = self._delivery.columns[name]
+        # A time behind an ISO day is cut off by the loader, whatever its format.
+        times = _TIMES[1:] if ":" in self.columns[name].example else _TIMES[:1]
+        forms = ["%Y-%m-%d", *(day + time for time in times for day in _DAYS[1:])]
 
         def value(form: str) -> str:
-            read = typed(
-                "date",
-                _ANY,
-                column,
-                Reading(dates=(form,)),
-                as_text=self._delivery.as_text,
-            )
+            read = f"try_strptime({column}, '{form}')::date::varchar"
+            if form == "%Y-%m-%d" or not self._delivery.as_text:
+                reading = Reading(dates=(form,))
+                read = typed("date", _ANY, column, reading, as_text=self._delivery.as_text)
             return f"case when ({read}) between '1990-01-01' and '2100-12-31' then ({read}) end"
 
-        failing = self._counts(
-            f"{column} is not null and {value(form)} is null" for form in DATE_FORMATS
-        )
+        failing = self._counts(f"{column} is not null and {value(form)} is null" for form in forms)
         least = min(failing)
         if least >= self.columns[name].filled:
             return [], least, self.columns[name].example
-        best = [f for f, number in zip(DATE_FORMATS, failing, strict=True) if number == least]
+        best = [f for f, number in zip(forms, failing, strict=True) if number == least]
         kept = [best[0]]
         for form in best[1:]:
             if self._counts([f"{value(form)} <> {value(best[0])}"])[0]:

@@ -104,9 +104,12 @@ def propose(
             if name.casefold() not in read and name not in draft.asked
         }
         rows: tuple[dict[str, object], ...] = ()
-        # A first look needs a mapping that holds; an open question may leave too little of it.
+        # A first look leaves out the day whose format is a question, and needs a measure.
+        looked = dict(settings)
+        if "dates" in {question.setting for question in questions}:
+            looked["columns"] = {n: c for n, c in settings["columns"].items() if n != "date"}
         try:
-            tried = Mapping.model_validate(settings)
+            tried = Mapping.model_validate(looked)
         except ValueError:
             tried = None
         if tried and {name.casefold() for name in tried.sources} <= {

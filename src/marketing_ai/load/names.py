@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from marketing_ai.load.mapping import MEASURES
+from marketing_ai.load.mapping import AMOUNTS, MEASURES
 
 
 def _words(text: str) -> frozenset[str]:
@@ -140,10 +140,12 @@ def meaning_of(name: str) -> tuple[str, str] | None:
 
 def hint_of(name: str) -> str | None:
     """Which measure a name is about by one of its words, although it is no usual name."""
-    if is_ratio(name):
-        return None
     found = set(words(name))
+    if is_ratio(name) or meaning_of(name):
+        return None
     about = [ours for ours, telling in _TELLING.items() if telling & found]
+    if {"value", "amount"} & found:
+        about = [ours for ours in about if ours in AMOUNTS]
     return about[0] if len(about) == 1 else None
 
 

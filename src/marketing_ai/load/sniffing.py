@@ -62,6 +62,7 @@ def _sniff_dialect(
         reasons["header_row"] = "line 1 is Excel's note on the delimiter"
     wanted = [reading["header_row"]] if "header_row" in reading else range(1, lines + 1)
     best: tuple[float, int, str] | None = None
+    found = 1
     for row in wanted:
         try:
             fits = delimiter_fits(text, path, int(row), quote)
@@ -71,14 +72,12 @@ def _sniff_dialect(
             fits = [fit for fit in fits if fit[2] == reading["delimiter"]]
         # A title above the header has other cells than the lines below it.
         if fits and (best is None or (best[0] < 0.5 and fits[0][0] > 0.8)):
-            best = fits[0]
-            if row > 1 and "header_row" not in reading:
-                reading["header_row"] = row
-                reasons["header_row"] = (
-                    f"from line {row} on, lines have {best[1]} cells like the header"
-                )
-            if best[0] >= 0.5:
-                break
+            best, found = fits[0], int(row)
+        if best and best[0] >= 0.5:
+            break
+    if best and found > 1 and "header_row" not in reading:
+        reading["header_row"] = found
+        reasons["header_row"] = f"from line {found} on, lines have {best[1]} cells like the header"
     if best and "delimiter" not in reading:
         reading["delimiter"] = best[2]
         reasons["delimiter"] = (

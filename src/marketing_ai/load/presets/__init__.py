@@ -8,6 +8,7 @@ deliver money in millionths under plain names.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from marketing_ai.load.mapping import Mapping, MappingError, read_mapping
@@ -51,6 +52,7 @@ def report_name(preset: str) -> str:
     return _REPORTS[preset][0]
 
 
+@cache
 def load_preset(name: str) -> Mapping:
     """The mapping of a platform's report.
 
