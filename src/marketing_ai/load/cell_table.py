@@ -93,7 +93,7 @@ def _is_plain(name: str, cell: Cell, column: str, mapping: Mapping, *, as_text: 
     if name in AMOUNTS:
         if cell.divide_by != 1 or (as_text and reading.decimal != "."):
             return None
-        number = f"regexp_matches({column}, '^-?[0-9]+(\\.[0-9]+)?$')"
+        number = f"regexp_matches({column}, '^-?[0-9]+(\\.[0-9]*)?$')"
         return f"{empty} or ({number} and try_cast({column} as decimal(18, 4)) is not null)"
     if name == "date":
         if as_text and "%Y-%m-%d" not in reading.dates:

@@ -108,7 +108,7 @@ def _plain(text: str, reading: Reading, *, as_text: bool) -> str:
         unseparated = bare
     number = f"replace({unseparated}, ',', '.')" if decimal == "," else unseparated
     branches = [
-        f"when regexp_matches({bare}, '^[-+]?{digits}({point}[0-9]+)?$') then ltrim({number}, '+')"
+        f"when regexp_matches({bare}, '^[-+]?{digits}({point}[0-9]*)?$') then ltrim({number}, '+')"
     ]
     if not as_text:
         exponent = "^-?[0-9]+(\\.[0-9]+)?[eE][-+]?[0-9]+$"
@@ -137,7 +137,7 @@ def _amount(text: str, reading: Reading, cell: Cell, *, as_text: bool) -> str:
     number = slow
     if reading.decimal == "." or not as_text:
         number = (
-            f"case when regexp_matches({text}, '^-?[0-9]+(\\.[0-9]+)?$') then {text} "
+            f"case when regexp_matches({text}, '^-?[0-9]+(\\.[0-9]*)?$') then {text} "
             f"else {slow} end"
         )
     if cell.divide_by != 1:

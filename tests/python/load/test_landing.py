@@ -258,6 +258,31 @@ def test_signs_dates_and_micros_follow_the_mapping(door):
     assert row["segment"] == "unmapped"
 
 
+@pytest.mark.parametrize(
+    ("cell", "reading", "becomes"),
+    [
+        ("144.", {}, 144),
+        ("+5", {}, 5),
+        ("€ 1,234.50", {"thousands": ","}, 1234.5),
+        ("1 234,5", {"decimal": ",", "thousands": " "}, 1234.5),
+        ("1\u202f234", {"thousands": " "}, 1234),
+        ("1'234.5", {"thousands": "'"}, 1234.5),
+        ("1.50", {"decimal": ","}, None),
+        ("1,50", {}, None),
+        ("1,50", {"thousands": ","}, None),
+        ("1.5e3", {}, None),
+        ("12345678901234567", {}, None),
+    ],
+)
+def test_an_amount_is_read_as_declared_or_refused(door, cell, reading, becomes):
+    text = f"id;spend\nc1;{cell}\nc2;7\n"
+    columns = {"campaign_id": {"from": "id"}, "cost": {"from": "spend"}}
+    result = door.load(text, columns=columns, read=reading, max_refused_share=0.5)
+    amount = door.raw["cost"][0]
+    assert (amount and float(amount)) == becomes
+    assert result.refused == (becomes is None)
+
+
 def test_attributed_conversions_are_rounded_only_where_the_mapping_says_so(door):
     text = f"{HEADER}\n{GOOD.replace(',2,', ',2.5,')}"
     with pytest.raises(FileRefusedError, match=r"column conversions: '2.5' is not a whole"):
