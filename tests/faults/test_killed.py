@@ -24,7 +24,7 @@ RANDOM_LOADS = 8
 RANDOM_BUILDS = 12
 KPI = "+marketing_kpi_campaign +marketing_kpi_channel +marketing_kpi_channel_daily"
 
-_KILLED_LOAD = """
+KILLED_LOAD = """
 import os, signal, sys
 from marketing_ai.load import landing, ledger
 step, when = sys.argv[1].split()
@@ -56,7 +56,7 @@ def test_a_killed_load_has_happened_once_or_not_at_all(base, lake, tmp_path, del
     for steps in STEPS:
         file = next(waiting)
         for step in steps:
-            process = lake.start(sys.executable, "-c", _KILLED_LOAD, step, str(file))
+            process = lake.start(sys.executable, "-c", KILLED_LOAD, step, str(file))
             output, _ = process.communicate()
             assert process.returncode == -9, output
             kills += 1
