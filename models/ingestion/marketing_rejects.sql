@@ -16,7 +16,7 @@ refused as (
     select * from {{ ref('int_marketing__judged_rows') }}
     where
         refused_rule is not null
-        and {{ unread_loads() }}
+        and load_no in {{ doubtful_loads(source('raw', 'raw_marketing_load')) }}
 
 ),
 

@@ -101,20 +101,29 @@ history as (
 
 ),
 
+recent_days as (
+
+    select
+        campaign_id,
+        date,
+        as_of_date,
+        {{ sum_measures(only=window_measures) }}
+
+    from recent
+    group by campaign_id, date, as_of_date
+
+),
+
 windows as (
 
     select
         campaign_id,
-        count(
-            distinct case when cost > 0 and {{ in_current }} then date end
-        ) as current_active_days,
-        count(
-            distinct case when cost > 0 and {{ in_previous }} then date end
-        ) as previous_active_days,
+        count(case when cost > 0 and {{ in_current }} then date end) as current_active_days,
+        count(case when cost > 0 and {{ in_previous }} then date end) as previous_active_days,
         {{ sum_measures('current_', in_current, window_measures) }},
         {{ sum_measures('previous_', in_previous, window_measures) }}
 
-    from recent
+    from recent_days
     group by campaign_id
 
 ),

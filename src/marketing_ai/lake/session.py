@@ -41,7 +41,7 @@ DEFAULTS: dict[str, str] = {
 }
 
 # Parquet bytes of loaded rows from which a build is work rather than start-up.
-LARGE_BYTES = 8_000_000
+LARGE_BYTES = 40_000_000
 LARGE_PARTITIONS = "16"
 
 _lock = threading.Lock()

@@ -35,7 +35,7 @@ from marketing_ai.load.mapping import (
     canonical_mapping,
 )
 from marketing_ai.load.reading import Delivery, FileRefusedError, personal_columns, read_delivery
-from marketing_ai.load.rules import broken_rules, project_currency, rates_sql
+from marketing_ai.load.rules import broken_rules, project_currency, rates_sql, rules_md5
 from marketing_ai.paths import Paths
 
 MAX_SHOWN = 10  # refused rows that are listed; the rest is counted
@@ -177,6 +177,8 @@ def load_file(
                 "accepted": result.accepted,
                 "refused": result.refused,
                 "warned": sum(result.warned_by.values()),
+                "converted": _converted(connection, paths),
+                "rules_md5": rules_md5(paths.root),
                 "refusing_rules": "," + ",".join(_refusing(mapping)) + ",",
                 "repeated_keys": mapping.repeated_keys,
                 "late_before": late,
@@ -314,6 +316,14 @@ def _check_personal(
             "the column from the file, or list it under personal_data: in "
             f"sources/{mapping.source}.yml, and it is left out before anything is stored"
         )
+
+
+def _converted(connection: duckdb.DuckDBPyConnection, paths: Paths) -> int:
+    """Rows whose amounts are not in the project's currency."""
+    ((number,),) = connection.sql(
+        f"select count(*) from cells where currency <> {quoted(project_currency(paths.root))}"  # noqa: S608
+    ).fetchall()
+    return int(number)
 
 
 def _late_before(ledger: pl.DataFrame, mapping: Mapping) -> date | None:

@@ -30,6 +30,8 @@ SCHEMA = pa.schema(
         pa.field("accepted", pa.int64()),
         pa.field("refused", pa.int64()),
         pa.field("warned", pa.int64()),
+        pa.field("converted", pa.int64()),
+        pa.field("rules_md5", pa.string()),
         pa.field("refusing_rules", pa.string()),
         pa.field("repeated_keys", pa.string()),
         pa.field("late_before", pa.date32()),

@@ -8,6 +8,7 @@ this module render to the same SQL.
 from __future__ import annotations
 
 import csv
+import hashlib
 from functools import cache
 from pathlib import Path
 
@@ -28,6 +29,12 @@ def broken_rules(root: Path) -> str:
     environment = jinja2.Environment(autoescape=False)  # noqa: S701, it renders SQL
     template = environment.from_string(source + "{{ broken_rules() }}")
     return template.render().strip()
+
+
+def rules_md5(root: Path) -> str:
+    """Hash of the rules, blanks aside; the build compares it with its own."""
+    text = "".join(broken_rules(root).split())
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def project_currency(root: Path) -> str:

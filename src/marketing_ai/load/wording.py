@@ -39,6 +39,11 @@ def line_of(setting: str, value: Any) -> str:
     return f"{setting}: {scalar(value)}"
 
 
+def number_of(number: int, thing: str) -> str:
+    """A number of things: 1 cell, 2 cells."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def sign_name(sign: str) -> str:
     """A decimal or thousands sign in words."""
     names = {"": "nothing", ".": "a point", ",": "a comma", " ": "a blank", "'": "an apostrophe"}
