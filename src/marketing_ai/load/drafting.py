@@ -16,10 +16,11 @@ from marketing_ai.load import names
 from marketing_ai.load.guessing import Cells
 from marketing_ai.load.mapping import AMOUNTS, COUNTS, KEY, MEASURES, Reading
 from marketing_ai.load.reading import Delivery
-from marketing_ai.load.wording import format_in_words, line_of, shown, sign_name
+from marketing_ai.load.wording import format_in_words, line_of, number_of, shown, sign_name
 
 MAX_PARTS = 6  # columns that an identifier is composed of
 MAX_CHANNELS = 50
+MAX_ODD = 0.01  # of the days that may be unreadable without a question
 _CURRENCY_OF_SIGN = {"€": "EUR", "£": "GBP", "₹": "INR"}
 _CODES = {"EUR", "USD", "GBP", "CHF", "CAD", "AUD", "JPY"}
 
@@ -158,12 +159,17 @@ class Draft:
             self.reasons["dates"] = (
                 f"'{shown(self.cells.columns[name].example)}', {format_in_words(forms[0])}"
             )
-        if failing:
+        if failing > MAX_ODD * self.cells.columns[name].filled:
             self._ask(
                 "dates_failing",
-                f"dates: {failing:,} cells such as '{shown(odd)}' are no days in this format; "
-                "is it right, and may these rows be refused?",
+                f"dates: the format does not read {number_of(failing, 'cell')}, such as "
+                f"'{shown(odd)}'; is it right, and may these rows be refused?",
                 {},
+            )
+        elif failing:
+            self.notes.append(
+                f"the format of '{shown(name)}' does not read {number_of(failing, 'cell')}, "
+                f"such as '{shown(odd)}'; such rows are refused"
             )
 
     def _take_blocks(self) -> dict[str, dict[str, Any]]:
@@ -291,8 +297,10 @@ class Draft:
             for setting in found:
                 self.reasons[setting] = "the only signs by which all numbers can be read"
         if failing:
-            self.notes.append(f"{failing:,} cells are no numbers in any spelling; "
-                              "their rows will be refused")  # fmt: skip
+            self.notes.append(
+                f"{number_of(failing, 'cell')} of the measures cannot be read as a number; "
+                "such rows are refused"
+            )
         for block in (self.columns, *blocks.values()):
             for ours, cell in block.items():
                 if ours in COUNTS and self.cells.has_fractions(cell["from"], signs[0]):

@@ -207,11 +207,12 @@ class Cells:
         return list(groups.values())
 
     def repeats(self, key: Iterable[str]) -> int:
-        """Rows that share their key columns with other rows of the file."""
+        """Rows that share their key columns with other rows of the file, copies left aside."""
         columns = ", ".join(self._delivery.columns[name] for name in key) or "1"
         ((rows,),) = self._connection.execute(
             "select coalesce(sum(n), 0)::bigint from "  # noqa: S608
-            f"(select count(*) as n from sampled group by {columns} having n > 1)"
+            "(select count(*) as n from (select distinct * exclude (line) from sampled) "
+            f"group by {columns} having n > 1)"
         ).fetchall()
         return int(rows)
 

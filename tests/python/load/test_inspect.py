@@ -15,10 +15,10 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from marketing_ai.cli import app
-from marketing_ai.load import ledger
+from marketing_ai.load import ledger, presets
 from marketing_ai.load.inspect import Proposal, propose, source_name
 from marketing_ai.load.landing import load_file
-from marketing_ai.load.mapping import Mapping, MappingError, read_mapping
+from marketing_ai.load.mapping import RULES, Mapping, MappingError, Reading, read_mapping
 from marketing_ai.load.proposal import print_proposal, to_yaml
 from marketing_ai.load.reading import FileRefusedError
 from marketing_ai.paths import find_paths
@@ -136,8 +136,12 @@ def test_day_and_month_that_could_change_places_are_a_question(look):
 
 def test_days_that_no_format_reads_are_a_question(look):
     proposal = look("campaign,day,spend\nx,13.02.2024,3\ny,14.02.2024,3\nz,soon,4\n")
-    assert "1 cells such as 'soon' are no days" in proposal.questions[0].text
+    assert "does not read 1 cell, such as 'soon'" in proposal.questions[0].text
     assert proposal.settings["read"]["dates"] == ["%d.%m.%Y"]
+    # One slip among many rows is no question: the row is refused and shown.
+    many = look("campaign,day,spend\n" + "x,13.02.2024,3\n" * 200 + "z,soon,4\n")
+    assert many.questions == ()
+    assert "such as 'soon'; such rows are refused" in many.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -207,6 +211,8 @@ def test_rows_that_a_device_sets_apart_are_added_up_and_others_are_named(look):
     proposal = look(text.replace("device,", "").replace("phone,", "").replace("desktop,", ""))
     assert "repeated_keys" not in proposal.settings
     assert any("2 rows share" in note for note in proposal.notes)
+    copies = look("campaign_id,day,spend\n1,2024-01-02,3\n1,2024-01-02,3\n")
+    assert not any("share" in note for note in copies.notes)
     hours = look("campaign_id,day,spend\n1,2024-01-02 10:00,3\n1,2024-01-02 11:00,4\n")
     assert hours.settings["repeated_keys"] == "sum"
 
@@ -342,3 +348,15 @@ def test_real_files_load_as_proposed(shared, tmp_path, file, rows, totals):
         assert raw[measure].cast(pl.Float64).sum() == pytest.approx(total)
     assert raw["campaign_id"].n_unique() == expected["campaigns"]
     assert str(result.dates[1]) == expected["date_max"]
+
+
+def test_the_documented_settings_are_the_ones_there_are():
+    text = (find_paths().root / "docs" / "load.md").read_text(encoding="utf-8")
+    blocks = [block.split("```")[0] for block in text.split("```yaml\n")[1:]]
+    mappings = [Mapping.model_validate(yaml.safe_load(block)) for block in blocks]
+    assert {mapping.source for mapping in mappings} == {"agency", "weekly"}
+    settings = {*Mapping.model_fields, *Reading.model_fields, "constant", "divide_by", "round"}
+    assert [name for name in settings if f"{name}:" not in text] == []
+    for rule, action in RULES.items():
+        assert f"| `{rule}` | {action} |" in text
+    assert [name for name in presets.NAMES if f"| `{name}` |" not in text] == []
