@@ -266,21 +266,23 @@ def _short_loads(paths: Paths) -> pl.DataFrame:
 
 
 def _lost_loads(paths: Paths) -> list[dict[str, Any]]:
-    """Loads with missing rows, and later ones that restate their days and so must come after."""
+    """Loads with missing rows, and later ones that have to come after them again."""
     short = set(_short_loads(paths)["load_no"])
     lost: list[dict[str, Any]] = []
     for row in read_ledger(paths).iter_rows(named=True):
-        if row["load_no"] in short or any(_share_days(row, earlier) for earlier in lost):
+        if row["load_no"] in short or any(_comes_after(row, earlier) for earlier in lost):
             lost.append(row)
     return lost
 
 
-def _share_days(row: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether two loads of one source may have rows of one key; without days they may."""
-    if row["source"] != other["source"]:
+def _comes_after(row: dict[str, Any], lost: dict[str, Any]) -> bool:
+    """Whether a load may restate rows of a lost one, or has moved a cursor beyond them."""
+    if row["source"] != lost["source"]:
         return False
-    days = (row["first_date"], row["last_date"], other["first_date"], other["last_date"])
-    return None in days or (days[0] <= days[3] and days[2] <= days[1])
+    days = (row["first_date"], row["last_date"], lost["first_date"], lost["last_date"])
+    overlap = None in days or (days[0] <= days[3] and days[2] <= days[1])
+    read_on = lost["cursor_value"] and row["source_file"] == lost["source_file"]
+    return bool(overlap or read_on)
 
 
 def _loads(paths: Paths) -> Iterator[Finding]:

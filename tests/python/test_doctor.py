@@ -182,6 +182,19 @@ def test_loads_that_restate_the_days_of_a_lost_one_are_loaded_again_after_it(pat
     assert not broken(paths)
 
 
+def test_a_lost_load_of_a_table_takes_the_cursor_back(paths):
+    for number in (4, 5):
+        rows = pl.DataFrame({"load_no": [number] * 2, "cell": [f"{number}-1", f"{number}-2"]})
+        write_deltalake(paths.lake / "s.db" / ledger.RAW_TABLE, rows, mode="append")
+        day = {name: date(2025, number, 1) for name in ("first_date", "last_date")}
+        entry = {"load_no": number, "source": "crm", "source_file": "postgresql://h/d/s.t"}
+        ledger.enter(paths, entry | day | {"delivered": 2, "months": "", "cursor_value": "{}"})
+    DeltaTable(str(paths.lake / "s.db" / ledger.RAW_TABLE)).delete("cell = '4-1'")
+    assert list(broken(paths)) == ["load 4"]
+    doctor.repair(paths)
+    assert ledger.read_ledger(paths)["load_no"].to_list() == [1, 2, 3]
+
+
 def test_what_a_broken_write_left_is_set_aside(paths):
     leftover = paths.lake / "s.db" / "half"
     leftover.mkdir()
