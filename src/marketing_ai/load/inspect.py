@@ -17,8 +17,9 @@ import duckdb
 
 from marketing_ai.load import names
 from marketing_ai.load.drafting import RATIO, Draft, Question
+from marketing_ai.load.gate import refusal
 from marketing_ai.load.landing import preview
-from marketing_ai.load.mapping import Mapping, Reading
+from marketing_ai.load.mapping import Mapping, MappingError, Reading
 from marketing_ai.load.presets import find_preset, load_preset, report_name
 from marketing_ai.load.reading import Delivery, format_of, personal_columns, read_delivery
 from marketing_ai.load.sniffing import sniff
@@ -77,10 +78,17 @@ def propose(
 
     Raises:
         FileRefusedError: the file cannot be told apart, whatever is tried.
-        MappingError: there is no such preset.
+        MappingError: there is no such preset, or the source's name is none.
     """
-    known = dict(overrides or {})
-    reading, reasons, notes = sniff(path, known)
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", source):
+        raise MappingError(
+            f"'{source}' is no name for a source: lower case letters, digits and _, beginning "
+            "with a letter"
+        )
+    try:
+        reading, reasons, notes = sniff(path, dict(overrides or {}))
+    except OSError as error:
+        raise refusal(path, f"cannot be read ({error.strerror or error})") from None
     chosen = load_preset(preset) if preset else None
     with duckdb.connect() as connection:
         delivery = read_delivery(connection, path, Reading.model_validate(reading))

@@ -15,7 +15,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from marketing_ai.cli import app
-from marketing_ai.load import ledger, presets
+from marketing_ai.load import gate, ledger, presets
 from marketing_ai.load.inspect import Proposal, propose, source_name
 from marketing_ai.load.landing import load_file
 from marketing_ai.load.mapping import RULES, Mapping, MappingError, Reading, read_mapping
@@ -295,6 +295,20 @@ def test_names_from_outside_are_data(look):
     print_proposal(Console(file=out, width=200), proposal)
     assert "[red]spend :" in out.getvalue()
     assert "\u202e" not in out.getvalue() + to_yaml(proposal)
+
+
+def test_what_cannot_be_inspected_is_said(look, monkeypatch, tmp_path):
+    with pytest.raises(MappingError, match="'My Shop' is no name for a source"):
+        propose(tmp_path / "shop.csv", "My Shop")
+    with pytest.raises(FileRefusedError, match="there is no such file"):
+        propose(tmp_path / "none.csv", "shop")
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(gate, "first_bytes", refuse)
+    with pytest.raises(FileRefusedError, match=r"cannot be read \(Permission denied\)"):
+        look("campaign,day,spend\nx,2024-01-02,3\n")
 
 
 def test_the_name_of_a_source_comes_from_the_file():

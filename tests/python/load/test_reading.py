@@ -91,6 +91,9 @@ READ = {
         'a,b\n"1"\n"1","2"\n1,2,"3"\n', {},
         [(3, "1", "2")], [(2, "too_few_cells"), (4, "too_many_cells")],
     ),
+    "blank lines between quotes": (
+        'a,b\n  \r\n"1","2"\n \n\n', {}, [(3, "1", "2")], [],
+    ),
     "line feed in quotes": ('a,b\n"1\n\n2",3\n4,5\n', {}, [(2, "1\n\n2", "3"), (5, "4", "5")], []),
     "doubled quotes": ('a,b\n"say ""hi""",2\n5" pipe,\\\n', {},
                        [(2, 'say "hi"', "2"), (3, '5" pipe', "\\")], []),
@@ -216,6 +219,9 @@ def test_limits_hold_before_memory_grows(read, monkeypatch):
         patch.setattr(gate, "BLOCK", 100)
         with pytest.raises(FileRefusedError, match="line 2: the line is longer than"):
             read("a,b\n" + "x" * 1_200 + ",1\n")
+        patch.setattr(gate, "BLOCK", 1_800)
+        with pytest.raises(FileRefusedError, match="line 3: the line is longer than"):
+            read("a,b\n1,2\n" + "x" * 2_000 + ",1\n")
     with pytest.raises(FileRefusedError, match="line 1: 2,001 columns"):
         read(",".join(map(str, range(2_001))) + "\n1\n")
     monkeypatch.setattr(gate, "SMALL", 10_000)
@@ -362,7 +368,7 @@ def test_personal_data_is_found_by_name_and_by_content(read, connection):
 
 def test_real_exports_hold_no_personal_data_but_one(shared, connection):
     found = {}
-    for path in sorted(shared.glob("*/*.csv")):
+    for path in sorted(shared.glob("platform_exports/*campaign*.csv")):
         delivery = read_delivery(connection, path, Reading())
         assert delivery.broken == 0
         if names := personal_columns(connection, delivery):
