@@ -51,12 +51,15 @@ def run(file: Path, folder: Path) -> None:
         "marketing_clean",
     )  # fmt: skip
     kpi = write(kpis(clean), "marketing_kpi")
-    for name, by in (
-        ("marketing_kpi_channel", ["channel"]),
-        ("marketing_kpi_channel_daily", ["channel", "date"]),
-        ("marketing_kpi_monthly", ["campaign_id", "channel", "segment", "month"]),
+    campaigns_of = f.countDistinct("campaign_id").alias("campaigns")
+    days = [f.min("date").alias("first_date"), f.max("date").alias("last_date")]
+    name_of = f.max_by("campaign_name", "date").alias("campaign_name")
+    for name, by, extra in (
+        ("marketing_kpi_channel", ["channel"], [campaigns_of, *days]),
+        ("marketing_kpi_channel_daily", ["channel", "date"], [campaigns_of]),
+        ("marketing_kpi_monthly", ["campaign_id", "channel", "segment", "month"], [name_of, *days]),
     ):
-        write(kpis(kpi.groupBy(*by).agg(*sums())), name)
+        write(kpis(kpi.groupBy(*by).agg(*sums(), *extra)), name)
     write(campaigns(kpi), "marketing_kpi_campaign")
 
 

@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.status import Status
 
 from marketing_ai.lake.lock import acquire_writer
+from marketing_ai.lake.session import is_large
 from marketing_ai.load.account import print_load
 from marketing_ai.load.changes import unpublished_changes
 from marketing_ai.load.landing import LoadResult, forget_build, load_file
@@ -94,8 +95,10 @@ def build(
         arguments.append("--full-refresh")
     if select:
         arguments += ["--select", select]
-    tested = {} if full_refresh or not own else unpublished_changes(paths)
-    with _environment(tested):
+    settings = {} if full_refresh or not own else unpublished_changes(paths)
+    if full_refresh:
+        settings["MARKETING_SPARK_SIZE"] = "large" if is_large(paths, everything=True) else "small"
+    with _environment(settings):
         result = run_dbt(arguments, console)
     result.own_data = own
     if result.success and not select:

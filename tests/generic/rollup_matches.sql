@@ -5,6 +5,9 @@
     `source_columns` maps a group column to its expression in the source.
 -#}
 {%- set source_columns = source_columns or {} %}
+{#- Only where the rollup itself is read in part (see tested_rows) may its source be. -#}
+{%- set in_part = 'dbt_subquery' in (model | string) %}
+{%- set tested_source = tested_rows(source_model) if in_part else source_model %}
 
 with
 
@@ -36,7 +39,7 @@ source_rows as (
         {{ measure }}{{ ',' if not loop.last }}
         {%- endfor %}
 
-    from {{ tested_rows(source_model) }}
+    from {{ tested_source }}
 
 ),
 

@@ -42,6 +42,15 @@ def test_a_large_lake_computes_fast(paths):
     assert conf["spark.sql.shuffle.partitions"] == "16"
 
 
+def test_rows_that_were_built_do_not_make_the_next_day_large(paths):
+    add_rows(paths, LARGE_BYTES + 1)
+    log = paths.lake / "sized.db" / "marketing_loads" / "_delta_log"
+    log.mkdir(parents=True)
+    (log / "0.json").touch()
+    assert not is_large(paths)
+    assert is_large(paths, everything=True)
+
+
 def test_the_size_can_be_said(paths, monkeypatch):
     monkeypatch.setenv("MARKETING_SPARK_SIZE", "large")
     assert is_large(paths)

@@ -118,16 +118,20 @@ def session_settings(paths: Paths, settings: Mapping[str, str] | None = None) ->
     return conf | given
 
 
-def is_large(paths: Paths) -> bool:
-    """Whether the lake's queries run long enough for the JVM's second compiler.
+def is_large(paths: Paths, *, everything: bool = False) -> bool:
+    """Whether a build's queries run long enough for the JVM's second compiler.
 
-    `MARKETING_SPARK_SIZE` says `small` or `large`; else the Parquet bytes of the loaded rows do.
+    `MARKETING_SPARK_SIZE` says `small` or `large`; else the Parquet bytes of the rows that the
+    last build has not taken in do, or of all rows if the build starts from scratch.
     """
     said = os.environ.get("MARKETING_SPARK_SIZE", "")
     if said in {"small", "large"}:
         return said == "large"
-    folder = paths.lake / f"{paths.schema}.db" / "raw_marketing_delivery"
-    return sum(file.stat().st_size for file in folder.rglob("*.parquet")) > LARGE_BYTES
+    schema = paths.lake / f"{paths.schema}.db"
+    built = [log.stat().st_mtime for log in schema.glob("marketing_loads/_delta_log/*.json")]
+    since = 0.0 if everything else max(built, default=0.0)
+    files = (file.stat() for file in schema.glob("raw_marketing_delivery/**/*.parquet"))
+    return sum(file.st_size for file in files if file.st_mtime > since) > LARGE_BYTES
 
 
 def _loopback_unless_remote(master: str) -> None:

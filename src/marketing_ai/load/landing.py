@@ -140,7 +140,12 @@ def load_file(
             was taken over.
     """
     with _connect() as connection:
-        delivery = read_delivery(connection, path, mapping.read if mapping else PLAIN)
+        delivery = read_delivery(
+            connection,
+            path,
+            mapping.read if mapping else PLAIN,
+            used=mapping.sources if mapping else None,
+        )
         if mapping is None:
             _check_canonical(path, delivery)
             mapping = canonical_mapping(source or "input", delivery.header)
