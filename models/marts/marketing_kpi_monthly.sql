@@ -71,7 +71,6 @@ final as (
         newest_names.campaign_name,
         totals.channel,
         totals.segment,
-        totals.month,
         totals.first_date,
         totals.last_date,
         totals.active_day_bits,
@@ -83,7 +82,9 @@ final as (
         totals.revenue,
         {{ kpi_columns() }},
         totals.is_leads_reported,
-        totals.load_no
+        totals.load_no,
+        -- last: Spark wants the column of the partitions there when a table is replaced
+        totals.month
 
     from totals
     inner join newest_names

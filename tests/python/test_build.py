@@ -80,7 +80,8 @@ def test_demo_publishes_every_mart(demo):
     assert set(publication.versions) == EXPECTED_TABLES
     for name, rows in publication.row_counts.items():
         assert publication.read(name).height == rows
-        assert rows > 0, name
+        # the demo was never loaded, so nothing of it was refused
+        assert (rows > 0) == (name not in {"marketing_loads", "marketing_rejects"}), name
 
 
 def test_building_twice_is_building_once(demo):

@@ -112,7 +112,7 @@ def test_sources_of_any_kind_reach_the_kpi_table_with_their_totals(spark, lake, 
     ):  # fmt: skip
         result = load_file(file, project.paths, mapping)
         assert (result.delivered, result.refused) == (rows, 0), result
-    result = project.dbt("build", "--select", "+marketing_kpi", "marketing_loads", data="own")
+    result = project.dbt("build", "--select", "+marketing_kpi", "+marketing_loads", data="own")
     assert result.success, result.failures
     kpi = project.table("marketing_kpi")
     sources = project.table("marketing_clean").select(
