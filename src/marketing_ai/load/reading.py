@@ -78,10 +78,15 @@ def read_delivery(
     before = gate.stamp(path)
     try:
         digest = gate.sha256(path)
-        with tempfile.TemporaryDirectory(prefix="marketing_load_") as folder:
-            header, as_text = _read(connection, path, reading, Path(folder), used)
-        if gate.stamp(path) != before:
-            raise refusal(path, "was changed while it was read; load it again when it is complete")
+        try:
+            with tempfile.TemporaryDirectory(prefix="marketing_load_") as folder:
+                header, as_text = _read(connection, path, reading, Path(folder), used)
+        finally:
+            # Before any other fault: a file that somebody is still writing has them all.
+            if gate.stamp(path) != before:
+                raise refusal(
+                    path, "was changed while it was read; load it again when it is complete"
+                ) from None
     except OSError as error:
         raise refusal(path, f"cannot be read ({error.strerror or error})") from None
     ((rows,),) = connection.execute("select count(*) from delivered").fetchall()
