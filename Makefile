@@ -59,7 +59,7 @@ cluster: .venv/dev.stamp ## the whole build on a master and two workers, compare
 	@$(BIN)/python -m benchmarks.cluster
 
 .PHONY: faults
-faults: .venv/dev.stamp ## kill, fill the disk, break tables: what users see and what mends it (10 minutes)
+faults: .venv/dev.stamp ## kill, fill the disk, break tables: what users see and what mends it (half an hour)
 	@$(BIN)/marketing setup
 	@$(BIN)/python -m pytest tests/faults $(ARGS)
 
@@ -76,6 +76,10 @@ pictures: .venv/dev.stamp docs ## pictures of the README and the model cards, fr
 evaluate: .venv/dev.stamp ## forecast and segments against their goals, in one table
 	@$(BIN)/marketing setup
 	@$(BIN)/python -m evaluation.forecasting $(ARGS)
+
+.PHONY: evaluate-assistant
+evaluate-assistant: .venv/build.stamp ## questions to the assistant against hand-written SQL, on the published demo
+	@$(BIN)/python -m evaluation.assistant $(ARGS)
 
 .PHONY: lock
 lock: ## pin the requirements anew (needs uv)

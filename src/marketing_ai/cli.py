@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -345,6 +346,60 @@ def rejects(
         raise _fail(str(error), 1) from None
     except OSError as error:
         raise _fail(f"{csv}: {error.strerror}", 1) from None
+
+
+@app.command()
+def ask(
+    question: Annotated[
+        str, typer.Argument(help='For example "Which campaigns are underperforming?"')
+    ],
+    then: Annotated[
+        list[str] | None,
+        typer.Option("--then", "-t", help='A follow-up, such as "and for social?"; repeatable.'),
+    ] = None,
+    choose: Annotated[
+        int | None, typer.Option("--choose", help="Which reading, where the question has several.")
+    ] = None,
+    sql: Annotated[bool, typer.Option("--sql", help="Also show the SQL that ran.")] = False,
+    facts: Annotated[
+        bool, typer.Option("--facts", help="Also show each number with its row and column.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The whole answer as JSON.")] = False,
+) -> None:
+    """Ask the published tables a question; every number of the answer comes from a row.
+
+    Needs no key, no network and no Java. Questions are about CTR, CVR, CPL, ROI and the other
+    metrics, by campaign, channel, audience segment and date; under-performing campaigns,
+    performance segments, the revenue forecast and changes of the budget.
+
+    Exit codes: 0 answered, 1 nothing is published, 2 refused, 3 asked back.
+    """
+    from marketing_ai.assistant.ask import Assistant
+    from marketing_ai.assistant.catalog import CatalogError
+    from marketing_ai.assistant.show import print_answer
+
+    try:
+        assistant = Assistant(find_paths())
+        answer = assistant.ask(question)
+        if choose is not None:
+            if not 1 <= choose <= len(answer.options):
+                raise _fail(f"--choose {choose}: there are {len(answer.options)} readings", 2)
+            answer = assistant.run(answer.options[choose - 1].plan, question=question)
+        answers = [answer]
+        for follow_up in then or []:
+            answers.append(assistant.ask(follow_up, last=answers[-1].plan))
+        catalog = assistant.catalog()
+    except (NotPublishedError, ProjectNotFoundError, CatalogError) as error:
+        raise _fail(str(error), 1) from None
+    for number, given in enumerate(answers):
+        if as_json:
+            typer.echo(json.dumps(given.as_dict(), default=str, ensure_ascii=False))
+            continue
+        if number:
+            console.print(f"\n> {escape(given.question)}")
+        print_answer(console, given, catalog, sql=sql, facts=facts)
+    codes = {"answered": 0, "refused": 2, "clarify": 3}
+    raise typer.Exit(codes[answers[-1].status])
 
 
 @app.command()
