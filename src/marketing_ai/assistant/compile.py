@@ -191,18 +191,18 @@ def _query(plan: Query, catalog: Catalog, channels: frozenset[str] | None) -> St
         # A part of everything: the filter moves into the sum, or the whole would be the part.
         current, where = exp.and_(*[f.copy() for f in filters]), where[len(filters) :]
 
-    first: exp.Expr | None = None
+    first: str | None = None
     for name in plan.metrics:
         now = _metric(name, catalog, current)
         selected.append(exp.alias_(now, name))
-        key = now
+        key = name
         if plan.baseline:
             old = _metric(name, catalog, earlier)
             selected.append(exp.alias_(old, f"{name}_before"))
             difference = exp.Sub(this=exp.paren(now.copy()), expression=exp.paren(old.copy()))
             selected.append(exp.alias_(difference, f"{name}_change"))
             if plan.order_by == "change":
-                key = difference
+                key = f"{name}_change"
         if plan.share:
             whole = _metric(name, catalog)
             if plan.by:
@@ -226,9 +226,10 @@ def _query(plan: Query, catalog: Catalog, channels: frozenset[str] | None) -> St
     selected.append(exp.alias_(_count_all(), TOTAL_ROWS))
     order: list[exp.Expr] = []
     if plan.grain:
-        order.append(_ordered(grouped[0].copy(), False))
+        order.append(_ordered(exp.column("period_start"), False))
     if plan.by and plan.order_by and first is not None:
-        order.append(_ordered(first.copy(), plan.descending))
+        # By its alias: Spark finds no aggregate below a window function.
+        order.append(_ordered(exp.column(first), plan.descending))
     order += [_ordered(exp.column(COLUMNS[d]), False) for d in plan.by]
     tree = _select(selected, "marketing_kpi", where, grouped, having, order, plan.limit)
     return Statement(tree, bind.values)
@@ -414,7 +415,7 @@ def _forecast(plan: Forecast, channels: frozenset[str] | None) -> Statement:
     ]
     order: list[exp.Expr] = []
     if plan.by:
-        order.append(_ordered(exp.Sum(this=exp.column("predicted_revenue")), True))
+        order.append(_ordered(exp.column("predicted_revenue"), True))
         order += [_ordered(exp.column(COLUMNS[d]), False) for d in plan.by]
     where = _where(plan.filters, bind, channels)
     tree = _select(selected, "revenue_forecast", where, grouped, order=order)
