@@ -13,7 +13,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from evaluation.assistant.run import clarifications, golden, refusals
+from evaluation.assistant.run import (
+    clarifications,
+    dialogues,
+    golden,
+    injections,
+    refusals,
+    what_ifs,
+)
 from evaluation.assistant.truth import connect, load_questions
 from marketing_ai.assistant.ask import Assistant
 from marketing_ai.lake.publication import current_publication
@@ -34,6 +41,9 @@ def main(
         f"golden ({split})": golden(questions, assistant, truth, split),
         "unanswerable": refusals(questions, assistant),
         "ambiguous": clarifications(questions, assistant),
+        "dialogues, turns": dialogues(questions, assistant, truth),
+        "what-ifs": what_ifs(questions, assistant, truth),
+        "injections": injections(questions, assistant, truth),
     }
     table = Table("suite", "questions", "right", "silently wrong", "other than wanted, not wrong")
     wrong = asked = 0

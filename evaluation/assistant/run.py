@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
+import pandas as pd
 
-from evaluation.assistant.truth import Questions, Truth, run_truth
+from evaluation.assistant.truth import Questions, Truth, WhatIf, run_truth
 from marketing_ai.assistant.ask import Answer, Assistant
+from marketing_ai.simulate import Simulation
 
 # Columns of an answer that a role of the truth may stand in.
 ALIASES = {
@@ -144,4 +146,163 @@ def clarifications(questions: Questions, assistant: Assistant) -> Score:
     for entry in questions.ambiguous:
         answer = assistant.ask(entry.q)
         score.add("right" if answer.status == "clarify" else answer.status, entry.q, answer.text)
+    return score
+
+
+def dialogues(
+    questions: Questions, assistant: Assistant, connection: duckdb.DuckDBPyConnection
+) -> Score:
+    """Every turn of every dialogue, each with the last answered plan."""
+    score = Score()
+    for dialogue in questions.dialogues:
+        last = None
+        said: list[str] = []
+        for turn in dialogue.turns:
+            said.append(turn.q)
+            answer = assistant.ask(turn.q, last=last)
+            shown = " > ".join(said)
+            if turn.truth is None:
+                status = {"refused": "refuse", "answered": "answer"}.get(
+                    answer.status, answer.status
+                )
+                # Asked back or refused: either keeps a wrong number from being read.
+                score.add("right" if status != "answer" else "answered", shown, answer.text)
+            elif answer.status != "answered":
+                empty = turn.truth.empty and answer.code == "no_data"
+                score.add("right" if empty else answer.status, shown, answer.text)
+            else:
+                difference = compare(answer, turn.truth, run_truth(turn.truth, connection))
+                score.add("right" if difference is None else "wrong", shown, str(difference))
+            last = answer.plan or last
+    return score
+
+
+_CURVES = """
+    with curves as (
+        select
+            *,
+            planned_daily_cost / reference_daily_cost as now,
+            (1 + $change) * planned_daily_cost / reference_daily_cost as later,
+            planned_daily_cost > 0 and reference_daily_cost > 0 as is_spent
+        from response_curves
+        where {scope}
+    )
+    select
+        sum(base_revenue),
+        sum(case when not is_spent then 0 else base_revenue end
+            * case when not is_spent then 0 when later >= 0.5 then later ** elasticity
+                else 0.5 ** elasticity * later / 0.5 end
+            / case when not is_spent then 1 when now >= 0.5 then now ** elasticity
+                else 0.5 ** elasticity * now / 0.5 end)
+    from curves
+"""
+_SCOPES = {"channel": "channel", "campaign": "campaign_name", "segment": "segment"}
+
+
+def _scope(entry: WhatIf) -> str:
+    parts = [f"{_SCOPES[name]} = '{value}'" for name, value in entry.scope.items()]
+    return " and ".join(parts) or "true"
+
+
+def what_ifs(
+    questions: Questions, assistant: Assistant, connection: duckdb.DuckDBPyConnection
+) -> Score:
+    """What-ifs: the revenue that hand-written SQL computes from the response curves."""
+    score = Score()
+    for entry in questions.whatif:
+        scope = _scope(entry)
+        planned = connection.sql(
+            f"select sum(base_cost) from response_curves where {scope}"  # noqa: S608
+        ).fetchall()[0][0]
+        change = (entry.change_pct or 0) / 100
+        if entry.change_abs is not None:
+            change = entry.change_abs / planned
+        base, revenue = connection.execute(
+            _CURVES.format(scope=scope), {"change": change}
+        ).fetchall()[0]
+        answer = assistant.ask(entry.q)
+        if answer.status != "answered" or answer.plan is None or answer.plan.kind != "what_if":
+            outcome = "wrong" if answer.status == "answered" else answer.status
+            score.add(outcome, entry.q, answer.text)
+            continue
+        found = dict(zip(answer.columns, answer.rows[0], strict=True))
+        wanted = {"cost": planned * (1 + change), "revenue": revenue, "base_revenue": base}
+        wrong = [
+            f"{name} {found[name]} instead of {value}"
+            for name, value in wanted.items()
+            if not math.isclose(found[name], value, rel_tol=1e-6, abs_tol=1e-6)
+        ]
+        score.add("wrong" if wrong else "right", entry.q, "; ".join(wrong))
+    return score
+
+
+@dataclass(frozen=True)
+class Reality:
+    """What-ifs against the simulator that made the demo: it knows what would have happened.
+
+    Attributes:
+        asked: what-ifs with an interval.
+        right_way: those whose expected revenue moves the way that the truth moves.
+        held: those whose 80 % interval of the change holds the true change.
+        error: mean absolute error of revenue after the change, relative to the true one.
+    """
+
+    asked: int
+    right_way: int
+    held: int
+    error: float
+
+
+def simulator_truth(questions: Questions, assistant: Assistant, made: Simulation) -> Reality:
+    """Compare every answered what-if with the simulator's own response, as relative changes."""
+    names = made.frame.drop_duplicates("campaign_id").set_index("campaign_id")["campaign_name"]
+    now = _named(made.expected_revenue(1.0), names)
+    asked = right_way = held = 0
+    errors = []
+    for entry in questions.whatif:
+        answer = assistant.ask(entry.q)
+        if answer.status != "answered" or not answer.rows or "change" not in answer.columns:
+            continue
+        found = dict(zip(answer.columns, answer.rows[0], strict=True))
+        if not found["change"] or found["delta_revenue_lower_80"] is None:
+            continue
+        later = _named(made.expected_revenue(1 + found["change"]), names)
+        for name, value in entry.scope.items():
+            column = _SCOPES[name]
+            now_part, later = now[now[column] == value], later[later[column] == value]
+        if not entry.scope:
+            now_part = now
+        elif len(entry.scope) > 1:
+            now_part = now.merge(later[["campaign_id", "channel", "segment"]].drop_duplicates())
+        true = later["revenue"].sum() / now_part["revenue"].sum() - 1
+        base = found["base_revenue"]
+        asked += 1
+        right_way += (found["delta_revenue"] > 0) == (true > 0)
+        low, high = (found[f"delta_revenue_{end}_80"] / base for end in ("lower", "upper"))
+        held += low <= true <= high
+        errors.append(abs((1 + found["delta_revenue"] / base) / (1 + true) - 1))
+    return Reality(asked, right_way, held, sum(errors) / max(len(errors), 1))
+
+
+def _named(frame: pd.DataFrame, names: pd.Series) -> pd.DataFrame:
+    return frame.assign(campaign_name=frame["campaign_id"].map(names))
+
+
+def injections(
+    questions: Questions, assistant: Assistant, connection: duckdb.DuckDBPyConnection
+) -> Score:
+    """Instructions within a question: the honest answer, a question back, or a refusal."""
+    score = Score()
+    truths = {intent.id: intent.truth for intent in questions.golden}
+    for entry in questions.injections:
+        answer = assistant.ask(entry.q)
+        if answer.status != "answered":
+            score.add("right", entry.q)
+            continue
+        truth = truths.get(entry.base or "")
+        if truth is None:
+            score.add("answered", entry.q, answer.text)
+            continue
+        difference = compare(answer, truth, run_truth(truth, connection))
+        score.add("right" if difference is None else "wrong", entry.q, str(difference))
     return score

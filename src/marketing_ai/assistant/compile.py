@@ -225,11 +225,13 @@ def _query(plan: Query, catalog: Catalog, channels: frozenset[str] | None) -> St
             selected.append(exp.alias_(_metric(rule.metric, catalog, current), rule.metric))
     selected.append(exp.alias_(_count_all(), TOTAL_ROWS))
     order: list[exp.Expr] = []
-    if plan.grain:
+    if plan.grain and not (plan.order_by and not plan.by):
         order.append(_ordered(exp.column("period_start"), False))
-    if plan.by and plan.order_by and first is not None:
+    if (plan.by or plan.grain) and plan.order_by and first is not None:
         # By its alias: Spark finds no aggregate below a window function.
         order.append(_ordered(exp.column(first), plan.descending))
+    if plan.grain and plan.order_by and not plan.by:
+        order.append(_ordered(exp.column("period_start"), False))
     order += [_ordered(exp.column(COLUMNS[d]), False) for d in plan.by]
     tree = _select(selected, "marketing_kpi", where, grouped, having, order, plan.limit)
     return Statement(tree, bind.values)

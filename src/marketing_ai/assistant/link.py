@@ -13,12 +13,20 @@ from functools import cache
 from typing import Any
 
 from rapidfuzz import fuzz, process
+from rapidfuzz.distance import OSA
 
 from marketing_ai.assistant.catalog import Catalog, vocabulary
 from marketing_ai.assistant.periods import Calendar, read_period
 from marketing_ai.assistant.words import number_of, question_words, words_of
 
 Phrase = tuple[str, ...]
+CUSTOMERS = ("customers", "customer", "buyers", "clients", "kunden")
+SHORTEST_TYPO = 6
+_HEADS = frozenset({"metric", "dimension", "budget"})
+_TAILS = frozenset(
+    {"share", "forecast", "change", "trend", "rank", "compare", "contribution", "metric",
+     "dimension", "budget", "more", "less", "trend", "reallocation", "count", "filler"}
+)  # fmt: skip
 SIMILAR = 78  # of 100: "brnd serch" is 90 like "brand search", "employees" 55 like its nearest name
 
 
@@ -81,6 +89,8 @@ def _phrases() -> dict[Phrase, dict[str, Any]]:
     _add(index, known["unclear_segment"], "unclear_segment", True)
     for name, words in known["grains"].items():
         _add(index, words, "grain", name)
+    for name, words in known["units"].items():
+        _add(index, words, "unit", name)
     for name, words in known["slots"].items():
         _add(index, words, name, True)
     for word, value in known["numbers"].items():
@@ -106,10 +116,16 @@ def value_index(catalog: Catalog) -> dict[Phrase, list[tuple[str, str]]]:
     for campaign in catalog.campaigns.values():
         add(campaign.id, "campaign", campaign.id)
         add(campaign.name, "campaign", campaign.id)
+    others = vocabulary()["names"]
     for channel in catalog.channels:
-        add(channel, "channel", channel)
+        for word in (channel, *others.get(channel, ())):
+            add(word, "channel", channel)
     for segment in catalog.segments:
-        add(segment, "segment", segment)
+        for word in (segment, *others.get(segment, ())):
+            add(word, "segment", segment)
+            for customers in CUSTOMERS:
+                add(f"{word} {customers}", "segment", segment)
+                add(f"{customers} {word}", "segment", segment)
     for name in catalog.performance_segments:
         add(name, "performance", name)
     return index
@@ -147,6 +163,8 @@ def link(question: str, catalog: Catalog, values: Mapping[Phrase, list[tuple[str
                 meanings, length = {"number": number}, 1
             elif words[at] in ("%", "€", "$", "+", "-"):
                 meanings, length = {words[at]: True}, 1
+            else:
+                meanings, length = _repaired(words[at]), 1
         length = max(length, 1)
         slot = Slot(meanings, at, words[at : at + length])
         (slots if meanings else residual).append(slot)
@@ -165,6 +183,36 @@ def _longest(
         if phrase in phrases:
             return dict(phrases[phrase]), length
     return {}, 0
+
+
+def _repaired(word: str) -> dict[str, Any]:
+    """Meaning of a German compound ("umsatzanteil") or of a metric with a letter lost or doubled.
+
+    A changed letter makes another word too easily: that is asked back, as names are.
+    """
+    phrases = _phrases()
+    for cut in range(3, len(word) - 2):
+        first, second = phrases.get((word[:cut],)), phrases.get((word[cut:].removeprefix("s"),))
+        first = first or phrases.get((word[:cut].removesuffix("s"),))
+        if first and second and _HEADS & set(first) and _TAILS & set(second):
+            return {**second, **first}
+    if len(word) < SHORTEST_TYPO:
+        return {}
+    known = [
+        meanings
+        for (name, *rest), meanings in phrases.items()
+        if not rest and {"metric", "dimension"} & set(meanings) and _one_letter(word, name)
+    ]
+    return dict(known[0]) if known and all(m == known[0] for m in known) else {}
+
+
+def _one_letter(word: str, name: str) -> bool:
+    """Whether one is the other with a letter too many, or with two neighbours swapped."""
+    if len(name) < SHORTEST_TYPO - 1 or word[0] != name[0]:
+        return False
+    if len(word) == len(name):
+        return sorted(word) == sorted(name) and OSA.distance(word, name) == 1
+    return abs(len(word) - len(name)) == 1 and OSA.distance(word, name) == 1
 
 
 def _is_verb(words: Phrase, at: int) -> bool:

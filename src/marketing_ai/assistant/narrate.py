@@ -214,7 +214,7 @@ def _query(plan: Query, result: Result, at: At) -> list[Sentence]:
             else:
                 sentences.append(Sentence(f"{text}{_of(plan)}, {{period}}: {{{value}}}."))
         return sentences
-    if plan.grain:
+    if plan.grain and not (plan.order_by and not plan.by):
         first, last = at(0, name), at(len(result.rows) - 1, name)
         text = f"{label}{_of(plan)} by {plan.grain}, {{period}}: "
         if plan.by:

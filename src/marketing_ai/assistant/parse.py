@@ -42,7 +42,11 @@ _SUPERLATIVES = ("high", "low", "best", "worst", "rank")
 _SINGULAR = {
     "campaign", "channel", "segment", "kampagne", "kanal", "zielgruppe", "campagne", "canal",
     "audience", "audience segment", "medium", "platform", "ad", "cluster", "performance segment",
+    "day", "week", "month", "quarter", "tag", "woche", "monat", "monats", "quartal", "jour",
+    "semaine", "mois", "trimestre", "campain", "chanel", "plattform", "kundengruppe", "werbekampagne",
 }  # fmt: skip
+_CONDITIONS = ("if", "what", "wenn", "falls", "si", "suppose", "assuming", "imagine", "angenommen")
+_ARTICLES = ("the", "this", "that", "our", "my", "la", "die", "der", "diese", "cette", "ce", "le")
 EXAMPLES = (
     "Which campaigns are underperforming?",
     "Which channel has the highest ROI?",
@@ -243,15 +247,20 @@ class _Assembly:
 
     def _dimensions(self) -> tuple[Dimension, ...]:
         """Dimensions to group by: those that don't just label a name."""
-        labels = {slot.at for slot, _, _ in self._named()} | {
-            slot.end for slot, _, _ in self._named()
-        }
         found = [
             cast(Dimension, slot.meanings["dimension"])
             for slot in self.linked.all("dimension")
-            if slot.end not in labels and slot.at not in labels and not self._is_whole(slot)
+            if not self._is_label(slot) and not self._is_whole(slot)
         ]
         return tuple(dict.fromkeys(found))
+
+    def _is_label(self, dimension: Slot) -> bool:
+        """Whether it only says what a name beside it is; "social campaigns by CTR" are a list."""
+        for slot, of, _ in self._named():
+            if dimension.end == slot.at or slot.end == dimension.at:
+                lists = self.linked.has(*_SUPERLATIVES, *_OPERATORS, "negative", "positive", "each")
+                return not (lists and of != dimension.meanings["dimension"])
+        return False
 
     def _is_loose(self) -> bool:
         """Whether the unclear words only say "performing", so that a named metric settles it."""
@@ -300,6 +309,10 @@ class _Assembly:
         for slot in linked.all("number"):
             if not linked.has(*used) and slot.end not in beside:
                 text = " ".join(slot.words)
+                if any(other.at == slot.end for other in linked.all("number")):
+                    raise _UnclearError(
+                        Clarify(question="Which day is that? A date is written 2025-06-05.")
+                    )
                 raise _UnclearError(
                     Refuse(
                         code="not_understood",
@@ -346,18 +359,19 @@ class _Assembly:
     def _lever(self) -> tuple[float | None, float | None]:
         """Change of a budget as a fraction or as money; (None, None) where none is asked."""
         linked = self.linked
-        about_budget = linked.has("budget") or (
-            linked.has("what_if", "more", "less") and "cost" in self._metrics()
-        )
-        if not about_budget or (linked.has(*_OPERATORS) and not linked.has("budget")):
+        if not self._is_about_budget():
             return None, None
         sign = -1.0 if linked.has("less") or linked.has("-") else 1.0
         known = linked.has("less", "more", "-", "+", "change", "what_if")
+        if (parts := linked.all("part")) and known:
+            if not linked.has("less", "more", "-", "+"):
+                raise _UnclearError(Clarify(question="More or less budget? Say +20 % or -20 %."))
+            return sign * float(parts[0].meanings["part"]), None
         if changes := linked.all("change_by"):
             return float(changes[0].meanings["change_by"]), None
-        if (parts := linked.all("part")) and known:
-            return sign * float(parts[0].meanings["part"]), None
         numbers = self._numbers()
+        if len(numbers) > 1 and known and linked.has("what_if", "budget"):
+            raise _UnclearError(Clarify(question="Which change of the budget? Name one number."))
         if len(numbers) == 1 and known:
             _slot, value, percent = numbers[0]
             if percent:
@@ -385,6 +399,27 @@ class _Assembly:
                 )
             )
         return None, None
+
+    def _is_about_budget(self) -> bool:
+        """Whether the money spent is what changes: it is named, or something gets more of it."""
+        linked = self.linked
+        quantity = linked.has("change_by", "part") or bool(self._numbers())
+        if linked.has("budget"):
+            return True
+        if linked.has(*_OPERATORS) and not linked.has("what_if"):
+            return False
+        moved = linked.has("more", "less", "change_by", "+", "-") and quantity
+        if "cost" in self._metrics() or linked.has("money"):
+            return moved or linked.has("what_if")
+        if not moved or set(self._metrics()) - {"revenue", "roi"}:
+            return False
+        # "What if social gets 10 % more": a name gets it; "if revenue falls by 10 %" is no lever.
+        condition = [s.at for s in linked.all("what_if") if s.words[0] in _CONDITIONS]
+        lever = min(s.at for kind in ("more", "less", "change_by", "+", "-")
+                    for s in linked.all(kind))  # fmt: skip
+        if any(min(condition) < s.at < lever for s in linked.all("metric") if condition):
+            return False
+        return linked.has("value") or linked.has("what_if", "forecast")
 
     def _underperforming(self) -> Outcome:
         if self.linked.has("exclude") and not self.linked.has("value"):
@@ -545,7 +580,8 @@ class _Assembly:
         top = [slot for kind in _SUPERLATIVES for slot in linked.all(kind)]
         for slot, value, percent in self._numbers():
             beside = any(t.end == slot.at or slot.end == t.at for t in top)
-            before_dimension = any(slot.end == d.at for d in linked.all("dimension"))
+            counted = [*linked.all("dimension"), *linked.all("unit")]
+            before_dimension = any(slot.end == d.at for d in counted)
             if not percent and (beside or before_dimension) and 1 <= value <= 100:
                 return descending, int(value)
         single = any(" ".join(s.words) in _SINGULAR for s in linked.all("dimension")) or any(
@@ -626,6 +662,19 @@ class _Assembly:
             one_by_one = each.words[0] in ("each", "every", "jedem", "chacun", "chaque")
             if one_by_one and each.end <= days.at and between <= {"of"} and grain is None:
                 grain = "day"
+        units = [s.meanings["unit"] for s in linked.all("unit")]
+        if units and grain is None:
+            if not (linked.has(*_SUPERLATIVES, *_OPERATORS, "each", "trend", "negative", "positive")
+                    or self._is_listed_unit()):  # fmt: skip
+                raise _UnclearError(Clarify(question=f"Which {units[0]}? Name it, or say per."))
+            grain = units[0]
+        if linked.has("recently") and period is None:
+            raise _UnclearError(self._ask_period(metrics, dimensions))
+        if linked.has("change_by", "part") and not linked.has("share"):
+            raise _UnclearError(Clarify(question="A change of what? Say for example budget +20 %."))
+        if dimensions and self._is_one_unnamed() and not linked.has("forecast"):
+            name = DIMENSION_LABELS[dimensions[0]]
+            raise _UnclearError(Clarify(question=f"Which {name}? Name it, or ask for all."))
         if linked.has("unclear_metric") and (not metrics or not self._is_loose()):
             raise _UnclearError(
                 self._ask_metric(linked.all("unclear_metric")[0].meanings["unclear_metric"])
@@ -693,6 +742,52 @@ class _Assembly:
             )
         return self._built(metrics, dimensions, grain, filters, having, period, baseline, share)
 
+    def _is_listed_unit(self) -> bool:
+        """Whether a bare unit of time is something to group by: "by channel and month"."""
+        for slot in self.linked.all("unit"):
+            before_it = self.linked.words[max(0, slot.at - 1) : slot.at]
+            if set(before_it) & {"by", "per", "nach", "pro", "je", "par", "which", "welchem",
+                                 "welcher", "welchen", "quel", "quels", "each", "every"}:  # fmt: skip
+                return True
+            joined = bool(set(before_it) & {"and", "und", "et"})
+            if joined and any(d.end == slot.at - 1 for d in self.linked.all("dimension")):
+                return True
+        return False
+
+    def _is_one_unnamed(self) -> bool:
+        """Whether "the campaign" is said of one that nobody named."""
+        if self._named() or self.linked.has(*_SUPERLATIVES, *_OPERATORS, "each", "compare", "count",
+                                            "contribution", "share", "negative"):  # fmt: skip
+            return False
+        for slot in self.linked.all("dimension"):
+            before_it = self.linked.words[max(0, slot.at - 2) : slot.at]
+            single = slot.words[-1] in _SINGULAR
+            if single and before_it and (
+                before_it[-1] in _ARTICLES
+                or (len(before_it) == 2 and before_it[0] in _ARTICLES
+                    and any(d.at == slot.at - 1 for d in self.linked.all("dimension")))
+            ):  # fmt: skip
+                return True
+        return False
+
+    def _ask_period(self, metrics: tuple[str, ...], by: tuple[Dimension, ...]) -> Clarify:
+        """ "Recently": offer the usual periods."""
+        days = self._days()
+        options = []
+        for words in (("last", "7", "days"), ("last", "28", "days"), ("last", "month")):
+            found = read_period(words, days) if days else None
+            if found and metrics:
+                plan = Query(
+                    metrics=metrics,
+                    by=by,
+                    period=found[0],
+                    filters=self._filters(),
+                    order_by="metric" if by else None,
+                    descending=self._order(metrics)[0],
+                )
+                options.append(Option(label=f"{' '.join(words)} ({found[0].label})", plan=plan))
+        return Clarify(question="Which period is meant?", options=tuple(options))
+
     def _built(
         self,
         metrics: tuple[str, ...],
@@ -705,6 +800,14 @@ class _Assembly:
         share: bool,
     ) -> Query:
         descending, limit = self._order(metrics)
+        ranked = self.linked.has(*_SUPERLATIVES)
+        if grain and not dimensions and ranked:
+            named_units = [s.words[-1] for s in self.linked.all("unit")]
+            one = any(word in _SINGULAR for word in named_units) and limit == 100
+            return Query(
+                metrics=metrics, grain=grain, filters=filters, having=having, period=period,
+                order_by="metric", descending=descending, limit=1 if one else limit,
+            )  # fmt: skip
         if grain:
             limit = 100
         contributes = self.linked.has("contribution", "change") and baseline is not None

@@ -41,6 +41,11 @@ def clean(text: str) -> str:
     ).strip()
 
 
+def _joined(digits: re.Match[str]) -> str:
+    """5 000 is one number."""
+    return digits[0].replace(" ", "")
+
+
 def words_of(text: str) -> tuple[str, ...]:
     """Split `text` into normal words; see the module."""
     flat = clean(text).replace("ß", "ss").casefold()
@@ -49,6 +54,7 @@ def words_of(text: str) -> tuple[str, ...]:
     plain = re.sub(r"\be-(?=mail)", "e", plain)
     plain = re.sub(r"(?<=\d)(?:st|nd|rd|th)\b", "", plain)
     plain = re.sub(r"['’`\"_/]", " ", plain)
+    plain = re.sub(r"(?<![\d.,])(\d{1,3}(?: \d{3})+)(?![\d.,])", _joined, plain)
     plain = re.sub(r"(?<=[^\W\d])-(?=\w)", " ", plain).replace("−", "-").replace("–", " ")
     return tuple(_WORD.findall(plain))
 
