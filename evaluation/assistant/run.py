@@ -155,11 +155,11 @@ def dialogues(
     """Every turn of every dialogue, each with the last answered plan."""
     score = Score()
     for dialogue in questions.dialogues:
-        last = None
+        last, options = None, ()
         said: list[str] = []
         for turn in dialogue.turns:
             said.append(turn.q)
-            answer = assistant.ask(turn.q, last=last)
+            answer = assistant.ask(turn.q, last=last, options=options)
             shown = " > ".join(said)
             if turn.truth is None:
                 status = {"refused": "refuse", "answered": "answer"}.get(
@@ -173,7 +173,7 @@ def dialogues(
             else:
                 difference = compare(answer, turn.truth, run_truth(turn.truth, connection))
                 score.add("right" if difference is None else "wrong", shown, str(difference))
-            last = answer.plan or last
+            last, options = answer.plan or last, answer.options
     return score
 
 

@@ -150,7 +150,11 @@ class Assistant:
         return self._current().catalog
 
     def ask(
-        self, question: str, last: Plan | None = None, channels: frozenset[str] | None = None
+        self,
+        question: str,
+        last: Plan | None = None,
+        channels: frozenset[str] | None = None,
+        options: tuple[Option, ...] = (),
     ) -> Answer:
         """Answer a question.
 
@@ -158,6 +162,7 @@ class Assistant:
             question: in English; French and German where the words are known.
             last: plan of the answer before, for follow-ups.
             channels: channels that the one who asks may see; None: all.
+            options: of the answer before, where it asked back: naming one chooses it.
 
         Raises:
             NotPublishedError: there is nothing to ask yet.
@@ -166,7 +171,7 @@ class Assistant:
         state = self._current()
         catalog = _visible(state.catalog, channels)
         values = state.values if channels is None else value_index(catalog)
-        outcome = parse(question, catalog, values, last)
+        outcome = parse(question, catalog, values, last, options)
         return self._finish(question, outcome, state, catalog, channels)
 
     def run(self, plan: Plan, channels: frozenset[str] | None = None, question: str = "") -> Answer:

@@ -316,6 +316,7 @@ def compile_plan(
             "suggested_action",
             "n_campaigns",
             *plan.metrics,
+            *(f"{name}_share" for name in plan.metrics if plan.share),
         ]
         order = [
             _ordered(exp.column(plan.metrics[0]), plan.descending),

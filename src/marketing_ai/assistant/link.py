@@ -25,7 +25,7 @@ SHORTEST_TYPO = 6
 _HEADS = frozenset({"metric", "dimension", "budget"})
 _TAILS = frozenset(
     {"share", "forecast", "change", "trend", "rank", "compare", "contribution", "metric",
-     "dimension", "budget", "more", "less", "trend", "reallocation", "count", "filler"}
+     "dimension", "budget", "more", "less", "reallocation", "count", "filler"}
 )  # fmt: skip
 SIMILAR = 78  # of 100: "brnd serch" is 90 like "brand search", "employees" 55 like its nearest name
 

@@ -162,6 +162,8 @@ def narrate(plan: Plan, result: Result, facts: list[Fact]) -> list[Sentence]:
     if isinstance(plan, SegmentProfiles):
         first = at(0, plan.metrics[0])
         label = _label(plan.metrics[0])
+        if plan.share:
+            return [Sentence(f"Share of {label}: {_shares(result, at, plan.metrics[0])}.")]
         if len(result.rows) == 1 and result.total_rows == 1:
             text = f"Performance segment {{{first.id}.entity}}: {label} {{{first.id}}}."
             return [Sentence(text)]
@@ -195,6 +197,14 @@ def _others(result: Result, at: At, column: str) -> list[Sentence]:
         return []
     listed = "; ".join(f"{{{name}.entity}} {{{name}}}" for name in rest)
     return [Sentence(f"Next: {listed}.")]
+
+
+def _shares(result: Result, at: At, name: str) -> str:
+    parts = []
+    for row in range(min(len(result.rows), SHOWN)):
+        value, part = at(row, name).id, at(row, f"{name}_share").id
+        parts.append(f"{{{value}.entity}} {{{part}}} ({{{value}}})")
+    return "; ".join(parts)
 
 
 def _query(plan: Query, result: Result, at: At) -> list[Sentence]:
@@ -243,11 +253,7 @@ def _query(plan: Query, result: Result, at: At) -> list[Sentence]:
         ]
         return changes + ([Sentence(f"Others: {'; '.join(others)}.")] if others else [])
     if plan.share:
-        parts = []
-        for row in range(min(len(result.rows), SHOWN)):
-            value, part = at(row, name).id, at(row, f"{name}_share").id
-            parts.append(f"{{{value}.entity}} {{{part}}} ({{{value}}})")
-        listed = "; ".join(parts)
+        listed = _shares(result, at, name)
         return [Sentence(f"Share of {label}{_of(plan)}, {{period}}: {listed}.")]
     kind: ClaimKind = "max" if plan.descending else "min"
     word = "highest" if plan.descending else "lowest"

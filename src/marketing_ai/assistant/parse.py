@@ -11,7 +11,7 @@ import itertools
 from dataclasses import dataclass
 from typing import Any, cast
 
-from marketing_ai.assistant.catalog import DIMENSION_LABELS, Catalog
+from marketing_ai.assistant.catalog import DIMENSION_LABELS, Catalog, vocabulary
 from marketing_ai.assistant.link import Linked, Phrase, Slot, link, similar_names
 from marketing_ai.assistant.periods import Calendar, before, endpoints, read_period
 from marketing_ai.assistant.plan import (
@@ -43,9 +43,20 @@ _SINGULAR = {
     "campaign", "channel", "segment", "kampagne", "kanal", "zielgruppe", "campagne", "canal",
     "audience", "audience segment", "medium", "platform", "ad", "cluster", "performance segment",
     "day", "week", "month", "quarter", "tag", "woche", "monat", "monats", "quartal", "jour",
-    "semaine", "mois", "trimestre", "campain", "chanel", "plattform", "kundengruppe", "werbekampagne",
+    "semaine", "mois", "trimestre", "campain", "chanel", "plattform", "kundengruppe",
+    "werbekampagne",
 }  # fmt: skip
+_PRICE = {
+    "cheap", "cheapest", "cheaper", "expensive", "price", "pay", "paid", "gunstigste",
+    "gunstigsten", "billigste", "billigsten", "teuer", "teuerste", "teuersten", "cher", "chere", "chers",
+    "zahlen",
+}  # fmt: skip
+_PRICES = {"leads": "cpl", "clicks": "cpc", "conversions": "cpa", "impressions": "cpm"}
 _CONDITIONS = ("if", "what", "wenn", "falls", "si", "suppose", "assuming", "imagine", "angenommen")
+_LISTS = {
+    "by", "per", "nach", "pro", "je", "par", "which", "welchem", "welcher", "welchen", "quel",
+    "quels", "each", "every",
+}  # fmt: skip
 _ARTICLES = ("the", "this", "that", "our", "my", "la", "die", "der", "diese", "cette", "ce", "le")
 EXAMPLES = (
     "Which campaigns are underperforming?",
@@ -67,6 +78,7 @@ def parse(
     catalog: Catalog,
     values: dict[Phrase, list[tuple[str, str]]],
     last: Plan | None = None,
+    options: tuple[Option, ...] = (),
 ) -> Outcome:
     """Parse a question.
 
@@ -75,12 +87,15 @@ def parse(
         catalog: what exists.
         values: index of names, from `link.value_index`.
         last: plan of the question before; a fragment such as "and for social?" changes it.
+        options: readings that were offered before; a fragment that names one chooses it.
     """
+    if chosen := _chosen(question, options):
+        return chosen
     try:
         linked = link(question, catalog, values)
     except QuestionError as error:
         return Refuse(code="not_understood", message=f"{error}.".capitalize(), suggestions=EXAMPLES)
-    if linked.has("write"):
+    if linked.has("write") and not (last and {"filter", "filters"} & set(linked.words)):
         return Refuse(
             code="write_request",
             message="Questions are answered; nothing is changed, paused or deleted from here.",
@@ -89,6 +104,14 @@ def parse(
     if linked.residual:
         return _not_understood(linked, catalog, values, last)
     return _assembled(linked, catalog, last)
+
+
+def _chosen(question: str, options: tuple[Option, ...]) -> Plan | None:
+    """The one option whose label has all the words that say anything."""
+    idle = {"by", "the", "only", "and", "nach", "par", "la", "die", "le", "one", "please", "that"}
+    said = set(words_of(question)) - idle
+    fitting = [option for option in options if said and said <= set(words_of(option.label))]
+    return fitting[0].plan if len(fitting) == 1 else None
 
 
 def _assembled(linked: Linked, catalog: Catalog, last: Plan | None) -> Outcome:
@@ -134,6 +157,16 @@ class _Assembly:
 
     def plan(self, last: Plan | None) -> Outcome:
         linked = self.linked
+        if linked.has("unsupported"):
+            word = " ".join(linked.all("unsupported")[0].words)
+            raise _UnclearError(
+                Refuse(
+                    code="not_understood",
+                    message=f"Not understood: '{word}'. The data have campaigns, channels, "
+                    "audience segments and days; nothing about persons, hours or weekdays.",
+                    suggestions=EXAMPLES,
+                )
+            )
         if linked.has("why") and not linked.has("underperforming"):
             raise _UnclearError(
                 Refuse(
@@ -147,6 +180,8 @@ class _Assembly:
             )
         if (defined := self._definition()) is not None:
             return defined
+        if last is not None and (patched := self._patch(last)) is not None:
+            return patched
         change, amount = self._lever()
         if change is not None or amount is not None:
             return WhatIf(change=change, amount=amount, filters=self._filters())
@@ -162,14 +197,21 @@ class _Assembly:
             return segments
         if linked.has("forecast", "future"):
             return self._forecast()
-        if last is not None and (patched := self._patch(last)) is not None:
-            return patched
         return self._query()
 
     # ---- parts ---------------------------------------------------------------------------
 
     def _metrics(self) -> tuple[str, ...]:
         found = [slot.meanings["metric"] for slot in self.linked.all("metric")]
+        if _PRICE & set(self.linked.words):
+            # "The cheapest channel per lead": the price of one.
+            found = [
+                _PRICES.get(slot.meanings["metric"], slot.meanings["metric"])
+                if {"per", "pro", "par", "je", "fur", "for"}
+                & set(self.linked.words[max(0, slot.at - 2) : slot.at])
+                else slot.meanings["metric"]
+                for slot in self.linked.all("metric")
+            ]
         return tuple(dict.fromkeys(found))
 
     def _named(self) -> list[tuple[Slot, Dimension, str]]:
@@ -263,13 +305,13 @@ class _Assembly:
         return False
 
     def _is_loose(self) -> bool:
-        """Whether the unclear words only say "performing", so that a named metric settles it."""
-        unclear = self.linked.all("unclear_metric")
-        return all(slot.meanings["unclear_metric"][0] == "roi" for slot in unclear)
+        """Whether the unclear words only say "performing", or a metric settles what they mean."""
+        unclear = [slot.meanings["unclear_metric"] for slot in self.linked.all("unclear_metric")]
+        return all(o[0] == "roi" or set(o) & set(self._metrics()) for o in unclear)
 
     def _is_whole(self, dimension: Slot) -> bool:
         """Whether "of all our campaigns" means the whole and no list."""
-        before_it = self.linked.words[max(0, dimension.at - 3) : dimension.at]
+        before_it = self.linked.words[max(0, dimension.at - 3) : dimension.end - 1]
         if self.linked.has(*_SUPERLATIVES, *_OPERATORS, "each", "compare"):
             return False
         whole = {"all", "across", "alle", "allen", "aller", "toutes", "tous"} & set(before_it)
@@ -469,13 +511,15 @@ class _Assembly:
             return None
         filters = self._filters()
         if linked.has("share"):
-            raise _UnclearError(
-                Refuse(
-                    code="not_understood",
-                    message="Shares are given by campaign, channel and audience segment.",
-                    suggestions=("What share of revenue comes from each channel?",),
+            if not metrics or set(metrics) - {"cost", "revenue"} or filters:
+                raise _UnclearError(
+                    Refuse(
+                        code="not_understood",
+                        message="Performance segments have shares of cost and of revenue.",
+                        suggestions=("What share of revenue comes from each channel?",),
+                    )
                 )
-            )
+            return SegmentProfiles(metrics=metrics, names=names, share=True)
         if not names and not filters and linked.has("count", "each"):
             return SegmentProfiles()
         if filters or "campaign" in self._dimensions() or (names and not metrics):
@@ -594,8 +638,11 @@ class _Assembly:
         ) and not linked.has("each", "rank")  # fmt: skip
         return descending, 1 if first_only else 100
 
-    def _having(self) -> tuple[Having, ...]:
-        """Thresholds: the metric before (or else after) an operator, and the number behind it."""
+    def _having(self, default: str | None = None) -> tuple[Having, ...]:
+        """Thresholds: the metric before (or else after) an operator, and the number behind it.
+
+        `default` is the metric where none is named.
+        """
         linked = self.linked
         found: list[Having] = []
         metrics = linked.all("metric")
@@ -613,9 +660,9 @@ class _Assembly:
                 continue
             here = next(s for s in linked.slots if s.at == place)
             metric = self._nearest(metrics, here)
-            if metric is None:
+            if metric is None and default is None:
                 raise _UnclearError(self._ask_metric(("roi", "cpl", "cost")))
-            name = metric.meanings["metric"]
+            name = metric.meanings["metric"] if metric else cast(str, default)
             value = self._threshold(name, number[1], number[2])
             minus = any(s.end == number[0].at for s in linked.all("-"))
             found.append(Having(metric=name, operator=operator, value=-value if minus else value))
@@ -703,7 +750,8 @@ class _Assembly:
         if not metrics and having:
             metrics = tuple(dict.fromkeys(h.metric for h in having))
         if not metrics:
-            if linked.has(*_SUPERLATIVES) or dimensions or linked.has("value", "period", "budget"):
+            asked = ("value", "period", "budget", "trend", "share", "compare", "change")
+            if linked.has(*_SUPERLATIVES, *asked) or dimensions:
                 raise _UnclearError(self._ask_metric(("roi", "revenue", "cpl")))
             raise _UnclearError(
                 Refuse(
@@ -746,8 +794,7 @@ class _Assembly:
         """Whether a bare unit of time is something to group by: "by channel and month"."""
         for slot in self.linked.all("unit"):
             before_it = self.linked.words[max(0, slot.at - 1) : slot.at]
-            if set(before_it) & {"by", "per", "nach", "pro", "je", "par", "which", "welchem",
-                                 "welcher", "welchen", "quel", "quels", "each", "every"}:  # fmt: skip
+            if set(before_it) & _LISTS:
                 return True
             joined = bool(set(before_it) & {"and", "und", "et"})
             if joined and any(d.end == slot.at - 1 for d in self.linked.all("dimension")):
@@ -756,7 +803,9 @@ class _Assembly:
 
     def _is_one_unnamed(self) -> bool:
         """Whether "the campaign" is said of one that nobody named."""
-        if self._named() or self.linked.has(*_SUPERLATIVES, *_OPERATORS, "each", "compare", "count",
+        if self.linked.has("count") and not self._metrics():
+            return False
+        if self._named() or self.linked.has(*_SUPERLATIVES, *_OPERATORS, "each", "compare",
                                             "contribution", "share", "negative"):  # fmt: skip
             return False
         for slot in self.linked.all("dimension"):
@@ -771,7 +820,7 @@ class _Assembly:
         return False
 
     def _ask_period(self, metrics: tuple[str, ...], by: tuple[Dimension, ...]) -> Clarify:
-        """ "Recently": offer the usual periods."""
+        """Offer the usual periods for "recently"."""
         days = self._days()
         options = []
         for words in (("last", "7", "days"), ("last", "28", "days"), ("last", "month")):
@@ -875,49 +924,139 @@ class _Assembly:
 
     # ---- follow-ups ----------------------------------------------------------------------
 
+    def _is_fragment(self) -> bool:
+        """Whether this only changes the question before."""
+        linked = self.linked
+        openers = {"and", "what_about", "only", "instead", "append", "exclude", "each", "rank",
+                   "its", "drop_filter", "grain", "trend", *_OPERATORS}  # fmt: skip
+        told = [s for s in linked.slots if set(s.meanings) != {"filler"}] or list(linked.slots)
+        if told and openers & set(told[0].meanings) and "period" not in told[0].meanings:
+            return True
+        if linked.has("instead", "what_about", "its", "append", "drop_filter"):
+            return True
+        return not self._metrics() and not linked.has(
+            "unclear_metric", "unclear_segment", "underperforming", "reallocation", "define"
+        )
+
     def _patch(self, last: Plan) -> Plan | None:
         """Change the last plan by what this fragment names; None for a question of its own."""
         linked = self.linked
-        starts = linked.slots and {"and", "what_about", "only", "instead"} & set(
-            linked.slots[0].meanings
-        )
-        if not starts and not linked.has("instead", "only", "what_about") and self._metrics():
+        if not self._is_fragment():
             return None
-        filters = self._filters()
-        if isinstance(last, Underperforming | WhatIf | Forecast) and not self._metrics():
-            return last.model_copy(update={"filters": _merged(last.filters, filters)})
-        if not isinstance(last, Query):
+        filters = self._patched_filters(getattr(last, "filters", ()))
+        change, amount = self._lever()
+        if change is not None or amount is not None:
+            if isinstance(last, WhatIf) or linked.has("its"):
+                return WhatIf(change=change, amount=amount, filters=filters)
             return None
-        period, baseline = None, None
-        if linked.has("period"):
+        if isinstance(last, WhatIf):
+            return self._patched_lever(last, filters)
+        if isinstance(last, Forecast) and not self._metrics():
+            return Forecast(by=self._dimensions() or last.by, filters=filters)
+        if isinstance(last, Underperforming) and not self._metrics():
+            counted = last.count or linked.has("count")
+            return Underperforming(filters=filters, count=counted)
+        if isinstance(last, Count):
+            last = Query(metrics=("roi",), by=(last.of,), filters=last.filters, period=last.period,
+                         order_by="metric") if self._metrics() else last  # fmt: skip
+        if isinstance(last, Count):
+            return last.model_copy(update={"filters": filters, **self._patched_period(None)})
+        if isinstance(last, SegmentProfiles):
+            metrics = self._metrics() or last.metrics
+            descending, limit = self._order(metrics)
+            limit = last.limit if limit == 100 else limit
+            return last.model_copy(
+                update={"metrics": metrics, "descending": descending, "limit": limit}
+            )
+        return self._patched_query(last, filters) if isinstance(last, Query) else None
+
+    def _patched_lever(self, last: WhatIf, filters: tuple[Filter, ...]) -> WhatIf | None:
+        numbers = self._numbers()
+        if not numbers:
+            return last.model_copy(update={"filters": filters}) if not self._metrics() else None
+        before_it = last.change if last.change is not None else last.amount
+        sign = -1.0 if before_it is not None and before_it < 0 else 1.0
+        if self.linked.has("less", "-"):
+            sign = -1.0
+        elif self.linked.has("more", "+"):
+            sign = 1.0
+        _slot, value, percent = numbers[0]
+        if percent or (last.change is not None and value <= 100):
+            return WhatIf(change=sign * value / 100, filters=filters)
+        return WhatIf(amount=sign * value, filters=filters)
+
+    def _patched_filters(self, old: tuple[Filter, ...]) -> tuple[Filter, ...]:
+        """The last filters with those named now in their place, or without those taken away."""
+        new = self._filters()
+        if {"filter", "filters"} & set(self.linked.words) and self.linked.has("exclude", "write"):
+            named = {f.dimension for f in new}
+            return tuple(f for f in old if f.dimension not in named)
+        gone: set[str] = set()
+        for slot in self.linked.all("drop_filter"):
+            kinds = {d for word in slot.words for d in _phrase_dimensions(word)}
+            gone |= kinds or {"campaign", "channel", "segment"}
+        return _merged(tuple(f for f in old if f.dimension not in gone), new)
+
+    def _patched_period(self, last: Query | None) -> dict[str, Any]:
+        if self.linked.has("period"):
             period, baseline = self._periods()
-        elif linked.has("previous") and last.period:
-            period = before(last.period)
-        update: dict[str, Any] = {"filters": _merged(last.filters, filters)}
-        if self._metrics():
-            update["metrics"] = self._metrics()
+            if last and last.baseline and period and not baseline:
+                baseline = before(period)
+            return {"period": period, "baseline": baseline} if last else {"period": period}
+        if self.linked.has("previous") and last and last.period:
+            earlier = before(last.period)
+            if self.linked.has("compare"):
+                return {"baseline": earlier}
+            return {"period": earlier, "baseline": before(earlier) if last.baseline else None}
+        return {}
+
+    def _patched_query(self, last: Query, filters: tuple[Filter, ...]) -> Query:
+        linked = self.linked
+        update: dict[str, Any] = {"filters": filters, **self._patched_period(last)}
+        limited = last.having[-1].metric if last.having else last.metrics[0]
+        having = self._having(default=limited)
+        named = tuple(m for m in self._metrics() if m not in {h.metric for h in having})
+        if having:
+            adds = linked.has("and", "append") and bool(last.having)
+            update["having"] = (*last.having, *having) if adds else having
+            shown = (*last.metrics, *(h.metric for h in having))
+            update["metrics"] = tuple(dict.fromkeys(shown))
+            if not last.by and not last.grain:
+                update["by"] = ("campaign",)
+        elif named:
+            adds = linked.has("append")
+            update["metrics"] = tuple(dict.fromkeys((*last.metrics, *named))) if adds else named
+            if not adds and not linked.has("only", "its", "what_about"):
+                update["having"] = ()
         if self._dimensions():
             update["by"] = self._dimensions()
-        elif filters and any(f.dimension in last.by and len(f.values) == 1 for f in filters):
-            update["by"] = tuple(d for d in last.by if d not in {f.dimension for f in filters})
+        units = (
+            [s.meanings["unit"] for s in linked.all("unit")] if linked.has("trend", "each") else []
+        )
         if linked.has("grain"):
             update["grain"] = linked.all("grain")[0].meanings["grain"]
-        if period:
-            update["period"] = period
-            update["baseline"] = baseline or (before(period) if last.baseline else None)
+        elif linked.has("trend") and not last.grain:
+            update["grain"] = units[0] if units else "month"
+        if "grain" in update and not self._dimensions():
+            # A trend of the one thing that is left, not of a list.
+            update["by"] = ()
         by = update.get("by", last.by)
-        if by:
-            update["order_by"] = last.order_by or "metric"
-        else:
-            update["order_by"] = None
+        update["order_by"] = (last.order_by or "metric") if by else None
         metrics = update.get("metrics", last.metrics)
-        if linked.has(*_SUPERLATIVES) or linked.has("number"):
-            update["descending"], update["limit"] = self._order(metrics)
-        elif update.get("by"):
+        if linked.has(*_SUPERLATIVES):
+            update["descending"], limit = self._order(metrics)
+            update["limit"] = limit if limit < 100 or not linked.has("only") else last.limit
+        elif (counts := [n for _, n, percent in self._numbers() if not percent]) and not having:
+            update["limit"] = int(min(max(counts[0], 1), 100))
+        elif "by" in update:
             update["limit"] = 100
-        if "metrics" in update and not linked.has(*_SUPERLATIVES):
-            update["having"] = ()
         return last.model_copy(update=update)
+
+
+def _phrase_dimensions(word: str) -> tuple[str, ...]:
+    """Dimension that a word such as "channels" or "canaux" names."""
+    names = vocabulary()["dimensions"]
+    return tuple(name for name, words in names.items() if word in words)
 
 
 def _merged(old: tuple[Filter, ...], new: tuple[Filter, ...]) -> tuple[Filter, ...]:

@@ -218,6 +218,14 @@ def _relative(text: str, days: Calendar) -> tuple[tuple[dt.date, dt.date], int] 
         start, _end = holding(_unit(match[1]), days.last)
         return (start, days.last), match.end()
     match = re.match(
+        r"(?:for |in |over |during )?(?:the |das |dem )?(?:whole year|full year|entire year|ganze jahr|ganzen jahr|gesamte jahr|gesamten jahr)(?= |$)"
+        r"|(?:toute l annee|l annee entiere|sur l annee|the year as a whole|im gesamten jahr)(?= |$)",
+        text,
+    )
+    if match:
+        start, end = holding("year", days.last)
+        return (start, end), match.end()
+    match = re.match(
         r"(year to date|ytd|seit jahresbeginn|depuis le debut de l annee)(?= |$)", text
     )
     if match:
@@ -251,6 +259,27 @@ def _single(text: str, days: Calendar) -> tuple[tuple[dt.date, dt.date], int] | 
 
 def _open(text: str, days: Calendar) -> tuple[tuple[dt.date, dt.date], int] | None:
     """Ranges: "between A and B", "from A to B", "since A", "until B", "after A", "before B"."""
+    match = re.match(
+        rf"(?:from |vom |von |du |between |zwischen |entre |le |the |dem )*{_DAY_NUMBER} "
+        rf"(?:to|until|till|through|and|bis zum|bis|und|au|et)(?: le| the| dem)? {_DAY_NUMBER} "
+        rf"(?:of |de )?{_MONTH_NAME}(?: {_YEAR_NUMBER})?(?= |$)",
+        text,
+    )
+    if match:
+        start, _end = days.month(_NAMES[match[3]], int(match[4]) if match[4] else None)
+        first_day, last_day = start.replace(day=int(match[1])), start.replace(day=int(match[2]))
+        if first_day <= last_day:
+            return (first_day, last_day), match.end()
+    match = re.match(
+        rf"(?:from |between )?{_MONTH_NAME} {_DAY_NUMBER} (?:to|until|till|through|and) {_DAY_NUMBER}"
+        rf"(?: {_YEAR_NUMBER})?(?= |$)",
+        text,
+    )
+    if match:
+        start, _end = days.month(_NAMES[match[1]], int(match[4]) if match[4] else None)
+        first_day, last_day = start.replace(day=int(match[2])), start.replace(day=int(match[3]))
+        if first_day <= last_day:
+            return (first_day, last_day), match.end()
     match = re.match(r"(?:between|from|zwischen|von|vom|entre|de|du|d) ", text)
     if match:
         first = _point(text[match.end() :], days)

@@ -87,13 +87,23 @@ class Underperforming(_Strict):
 
 
 class SegmentProfiles(_Strict):
-    """The performance segments (clusters of campaigns), ranked by a metric."""
+    """The performance segments (clusters of campaigns), ranked by a metric.
+
+    `share`: also the part that each has of the cost or revenue of all.
+    """
 
     kind: Literal["segment_profiles"] = "segment_profiles"
     metrics: tuple[str, ...] = ("roi",)
     names: tuple[str, ...] = ()
+    share: bool = False
     descending: bool = True
     limit: int = Field(default=LIMIT, ge=1, le=LIMIT)
+
+    @model_validator(mode="after")
+    def _has_shares(self) -> SegmentProfiles:
+        if self.share and set(self.metrics) - {"cost", "revenue"}:
+            raise ValueError("a performance segment has a share of cost and of revenue")
+        return self
 
 
 class SegmentMembers(_Strict):

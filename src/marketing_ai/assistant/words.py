@@ -16,6 +16,7 @@ _INVISIBLE = {"Cf", "Cc", "Co", "Cs"}
 _WORD = re.compile(
     r"\d{4}-\d{2}-\d{2}|\d[\d.,]*\d[km]?\b|\d[km]?\b|[^\W\d_]\w*|[><]=?|[%€$+]|-(?=\d)"
 )
+_MARKUP = re.compile(r"<!--|-->|</?[a-zA-Z!]|[{}\\`|~^\[\]]|\w+://|--\s|/\*")
 _NUMBER = re.compile(r"(\d[\d.,]*)([km]?)$")
 
 
@@ -28,7 +29,7 @@ class Word:
 
 
 class QuestionError(ValueError):
-    """The question is empty or too long to be one."""
+    """The question is empty, too long to be one, or has markup in it."""
 
 
 def clean(text: str) -> str:
@@ -63,10 +64,13 @@ def question_words(question: str) -> tuple[str, ...]:
     """Split a question into words.
 
     Raises:
-        QuestionError: nothing is left, or it has more than 500 characters.
+        QuestionError: nothing is left, it has more than 500 characters, or it has markup or code,
+            whose words would otherwise be read as words of the question.
     """
     if len(question) > LONGEST_QUESTION:
         raise QuestionError(f"the question is longer than {LONGEST_QUESTION} characters")
+    if _MARKUP.search(clean(question)):
+        raise QuestionError("the question has markup, a link or code in it: ask in plain words")
     found = words_of(question)
     if not found:
         raise QuestionError("the question is empty")
