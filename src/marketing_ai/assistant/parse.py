@@ -48,7 +48,8 @@ _SINGULAR = {
 }  # fmt: skip
 _PRICE = {
     "cheap", "cheapest", "cheaper", "expensive", "price", "pay", "paid", "gunstigste",
-    "gunstigsten", "billigste", "billigsten", "teuer", "teuerste", "teuersten", "cher", "chere", "chers",
+    "gunstigsten", "billigste", "billigsten", "teuer", "teuerste", "teuersten", "cher", "chere",
+    "chers",
     "zahlen",
 }  # fmt: skip
 _PRICES = {"leads": "cpl", "clicks": "cpc", "conversions": "cpa", "impressions": "cpm"}
