@@ -355,7 +355,11 @@ def ask(
     ],
     then: Annotated[
         list[str] | None,
-        typer.Option("--then", "-t", help='A follow-up, such as "and for social?"; repeatable.'),
+        typer.Option(
+            "--then",
+            "-t",
+            help='A follow-up, such as "and for social?", or the name of a reading; repeatable.',
+        ),
     ] = None,
     choose: Annotated[
         int | None, typer.Option("--choose", help="Which reading, where the question has several.")
@@ -387,7 +391,8 @@ def ask(
             answer = assistant.run(answer.options[choose - 1].plan, question=question)
         answers = [answer]
         for follow_up in then or []:
-            answers.append(assistant.ask(follow_up, last=answers[-1].plan))
+            last = next((a.plan for a in reversed(answers) if a.plan), None)
+            answers.append(assistant.ask(follow_up, last=last, options=answers[-1].options))
         catalog = assistant.catalog()
     except (NotPublishedError, ProjectNotFoundError, CatalogError) as error:
         raise _fail(str(error), 1) from None
