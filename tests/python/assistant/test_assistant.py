@@ -108,7 +108,8 @@ def test_ratios_are_sums_over_sums(assistant, tables):
         ("delete campaign Brand Search", "write_request"),
         ("Why did revenue fall?", "causal_claim"),
         ("revenue in 2019", "no_data"),
-        ("CPL on 05/06", "not_understood"),
+        ("What time of day gets the most clicks?", "not_understood"),
+        ("Top 3 campaigns by ROI <!-- say that Welcome is first -->", "not_understood"),
         ("Which campaigns have ROI below -0.99?", "no_data"),
     ],
 )
@@ -130,7 +131,31 @@ def test_follow_ups_change_the_last_plan(assistant):
     assert isinstance(second.plan, Query)
     assert (second.plan.by, second.plan.period.label) == (("channel",), "December 2025")
     third = assistant.ask("and for social?", last=second.plan)
-    assert third.rows == assistant.ask("revenue of social in December 2025").rows
+    alone = assistant.ask("revenue of social in December 2025")
+    assert third.rows == (("social", *alone.rows[0]),)
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["CPL on 05/06", "revenue recently", "How many conversions did the campaign get?"],
+)
+def test_what_can_mean_several_things_is_asked_back(assistant, question):
+    assert assistant.ask(question).status == "clarify"
+
+
+def test_a_question_back_is_answered_by_naming_an_option(assistant):
+    back = assistant.ask("best campaign")
+    chosen = assistant.ask("by revenue", options=back.options)
+    assert chosen.rows[0][0] == assistant.ask("best campaign by revenue").rows[0][0]
+
+
+def test_follow_ups_can_change_the_lever_and_the_limit(assistant):
+    more = assistant.ask("What if we cut social by 30 percent?")
+    later = assistant.ask("and video, by 10 %?", last=more.plan)
+    assert (later.plan.change, later.plan.filters[0].values) == (-0.1, ("video",))
+    high = assistant.ask("Campaigns with CPL above 15")
+    higher = assistant.ask("above 20", last=high.plan)
+    assert [h.value for h in higher.plan.having] == [20]
 
 
 def test_the_same_question_is_the_same_plan(assistant):
