@@ -19,11 +19,13 @@ from evaluation.assistant.run import (
     golden,
     injections,
     refusals,
+    simulator_truth,
     what_ifs,
 )
 from evaluation.assistant.truth import connect, load_questions
 from marketing_ai.assistant.ask import Assistant
 from marketing_ai.lake.publication import current_publication
+from marketing_ai.simulate import demo_config, simulate
 
 SILENTLY_WRONG = 0.01
 
@@ -55,6 +57,11 @@ def main(
                       f"{total - right - silent}")  # fmt: skip
         wrong, asked = wrong + silent, asked + total
     console.print(table)
+    real = simulator_truth(questions, assistant, simulate(demo_config()))
+    console.print(
+        f"what-ifs against the simulator: {real.right_way} of {real.asked} move the right way, "
+        f"80 % intervals hold the true change in {real.held}, mean error of revenue {real.error:.1%}"
+    )
     console.print(f"silently wrong: {wrong} of {asked}, {wrong / asked:.1%}; bar 1 %")
     if failures:
         for score in scores.values():
