@@ -60,7 +60,7 @@ def main(
     real = simulator_truth(questions, assistant, simulate(demo_config()))
     console.print(
         f"what-ifs against the simulator: {real.right_way} of {real.asked} move the right way, "
-        f"80 % intervals hold the true change in {real.held}, mean error of revenue {real.error:.1%}"
+        f"80 % intervals hold the true change in {real.held}, mean error {real.error:.1%}"
     )
     console.print(f"silently wrong: {wrong} of {asked}, {wrong / asked:.1%}; bar 1 %")
     if failures:
