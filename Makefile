@@ -83,9 +83,9 @@ evaluate-assistant: .venv/build.stamp ## questions to the assistant against hand
 
 .PHONY: lock
 lock: ## pin the requirements anew (needs uv)
-	@cd requirements && for set in dev build; do \
+	@cd requirements && for set in dev serve build models; do \
 	    uv pip compile --universal --python-version 3.11 --generate-hashes --no-strip-extras \
-	        --no-header --no-emit-index-url -q $$( [ $$set = build ] && echo "-c dev.txt" ) \
+	        --no-header --no-emit-index-url -q --override overrides.txt $$( [ $$set = dev ] || echo "-c dev.txt" ) \
 	        $$set.in -o $$set.txt || exit 1; \
 	done
 
@@ -104,7 +104,7 @@ clean: ## remove what builds made (lake, logs, target); the environment and the 
 .venv/%.stamp: requirements/%.txt pyproject.toml | .venv/bin/python
 	@echo "installing requirements/$*.txt (about a minute, once) …"
 	@mkdir -p logs
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $< > logs/pip.log 2>&1 \
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $< > logs/pip.log 2>&1 \
 	    && $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . >> logs/pip.log 2>&1 \
 	    || { tail -n 20 logs/pip.log; echo "the environment could not be made; the whole log is logs/pip.log"; exit 1; }
 	@touch $@
