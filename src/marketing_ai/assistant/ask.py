@@ -1,15 +1,16 @@
 """Ask the data: a question, or a plan, to an answer whose every number is traced.
 
-No language model, network or JVM is needed. The publication that was current when the question
-came answers it whole, and the answer says which one that was, what was understood, the SQL that
-ran and the cell behind each number.
+No language model, network or JVM is needed; where a model is given, it reads what the parser
+refuses and words the rows, and the answer says so. The publication that was current when the
+question came answers it whole, and the answer says which one that was, what was understood, the
+SQL that ran and the cell behind each number.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import threading
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +21,11 @@ from marketing_ai.assistant.catalog import Catalog, read_catalog
 from marketing_ai.assistant.compile import PolicyError, Statement, compile_plan
 from marketing_ai.assistant.facts import Fact, facts_of
 from marketing_ai.assistant.link import value_index
-from marketing_ai.assistant.narrate import context_of, narrate, render
+from marketing_ai.assistant.models.aliases import Aliases
+from marketing_ai.assistant.models.client import Conversation, Model, ModelError, Prompt
+from marketing_ai.assistant.models.narrator import write_prose
+from marketing_ai.assistant.models.planner import in_words, read_question
+from marketing_ai.assistant.narrate import Sentence, context_of, narrate, render
 from marketing_ai.assistant.parse import EXAMPLES, Outcome, parse
 from marketing_ai.assistant.plan import (
     Clarify,
@@ -35,12 +40,16 @@ from marketing_ai.assistant.plan import (
     Underperforming,
     WhatIf,
 )
-from marketing_ai.assistant.verify import verify
+from marketing_ai.assistant.verify import ClaimError, verify
 from marketing_ai.assistant.warehouse import Result, Warehouse
 from marketing_ai.assistant.whatif import NoBudgetError, simulate
 from marketing_ai.lake.publication import Publication, current_publication
 from marketing_ai.load.rules import project_currency
 from marketing_ai.paths import Paths, find_paths
+
+# What a model may read: never what is refused for its content.
+_FOR_A_MODEL = ("not_understood", "unknown_metric")
+_NOT_READ = "The language model could not read this either"
 
 
 def underperformance_rule(root: Path) -> str:
@@ -80,6 +89,9 @@ class Answer:
         suggestions: questions that can be answered.
         publication: version of the publication.
         published_at: its time, UTC.
+        planned_by: who read the question.
+        written_by: who worded the text.
+        prompts: what was sent to the language model, or would be.
     """
 
     status: Literal["answered", "clarify", "refused"]
@@ -98,6 +110,9 @@ class Answer:
     suggestions: tuple[str, ...] = ()
     publication: int | None = None
     published_at: dt.datetime | None = None
+    planned_by: Literal["parser", "model"] = "parser"
+    written_by: Literal["template", "model"] = "template"
+    prompts: tuple[Prompt, ...] = field(default=(), repr=False)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: plans and options as plain values."""
@@ -106,6 +121,7 @@ class Answer:
         plain["options"] = [option.model_dump(mode="json") for option in self.options]
         plain["facts"] = [asdict(fact) for fact in self.facts]
         plain["rows"] = [list(row) for row in self.rows]
+        del plain["prompts"]
         return plain
 
 
@@ -121,12 +137,14 @@ class _State:
 class Assistant:
     """Answers questions from the newest publication; safe to use from several threads."""
 
-    def __init__(self, paths: Paths | None = None) -> None:
+    def __init__(self, paths: Paths | None = None, model: Model | None = None) -> None:
         """Prepare; the tables are opened with the first question.
 
         Args:
             paths: folders and schema; default: the project at or above the working directory.
+            model: a language model, from `models.settings`; None: everything is deterministic.
         """
+        self.model = model
         self.paths = paths or find_paths()
         self.rule = underperformance_rule(self.paths.root)
         self._lock = threading.Lock()
@@ -171,14 +189,39 @@ class Assistant:
         state = self._current()
         catalog = _visible(state.catalog, channels)
         values = state.values if channels is None else value_index(catalog)
-        outcome = parse(question, catalog, values, last, options)
-        return self._finish(question, outcome, state, catalog, channels)
+        outcome = refusal = parse(question, catalog, values, last, options)
+        if self.model is None:
+            return self._finish(question, outcome, state, catalog, channels)
+        conversation = Conversation(self.model)
+        notes: tuple[str, ...] = ()
+        planned_by: Literal["parser", "model"] = "parser"
+        if isinstance(outcome, Refuse) and outcome.code in _FOR_A_MODEL:
+            plan, notes = _read(question, last, catalog, values, conversation)
+            if plan is not None:
+                outcome, planned_by = plan, "model"
+        try:
+            answer = self._finish(question, outcome, state, catalog, channels, conversation)
+        except ClaimError:
+            # The parser makes no plan whose template does not hold; a model may.
+            if planned_by == "parser":
+                raise
+            planned_by = "parser"
+            notes = (f"{_NOT_READ}: its plan cannot be put in words.",)
+            answer = self._finish(question, refusal, state, catalog, channels)
+        return replace(
+            answer,
+            planned_by=planned_by,
+            notes=(*notes, *answer.notes),
+            prompts=tuple(conversation.prompts),
+        )
 
     def run(self, plan: Plan, channels: frozenset[str] | None = None, question: str = "") -> Answer:
         """Answer a plan, such as an option of a question back; errors as `ask`."""
         state = self._current()
         catalog = _visible(state.catalog, channels)
-        return self._finish(question, plan, state, catalog, channels)
+        conversation = Conversation(self.model) if self.model else None
+        answer = self._finish(question, plan, state, catalog, channels, conversation)
+        return replace(answer, prompts=tuple(conversation.prompts) if conversation else ())
 
     def _finish(
         self,
@@ -187,6 +230,7 @@ class Assistant:
         state: _State,
         catalog: Catalog,
         channels: frozenset[str] | None,
+        conversation: Conversation | None = None,
     ) -> Answer:
         known: dict[str, Any] = {
             "question": question,
@@ -214,10 +258,15 @@ class Assistant:
             text = f"{', '.join(sorted(missing))} is not published: `make build` makes it."
             return _refused(Refuse(code="no_data", message=text), known)
         results = [state.warehouse.run(statement) for statement in statements]
-        return self._answer(outcome, results, catalog, known)
+        return self._answer(outcome, results, catalog, known, conversation)
 
     def _answer(
-        self, plan: Plan, results: list[Result], catalog: Catalog, known: dict[str, Any]
+        self,
+        plan: Plan,
+        results: list[Result],
+        catalog: Catalog,
+        known: dict[str, Any],
+        conversation: Conversation | None = None,
     ) -> Answer:
         result = results[0]
         ran: dict[str, Any] = {
@@ -247,7 +296,19 @@ class Assistant:
         sentences = narrate(plan, result, facts)
         for sentence in sentences:
             verify(sentence, by_id, context, result)
-        text = " ".join(render(s, by_id, context, catalog.currency) for s in sentences)
+        prose: list[Sentence] | None = None
+        notes = _notes(plan, result, catalog, self.rule)
+        if conversation is not None:
+            aliases = Aliases(catalog, value_index(catalog), conversation.model.aliases)
+            asked = known["question"]
+            try:
+                prose = write_prose(
+                    asked, plan, result, facts, context, sentences, catalog, aliases, conversation
+                )
+            except ModelError as error:
+                notes = (*notes, f"The language model did not write this: {error}.")
+        written = prose or sentences
+        text = " ".join(render(s, by_id, context, catalog.currency) for s in written)
         return Answer(
             status="answered",
             text=text,
@@ -255,10 +316,31 @@ class Assistant:
             columns=result.columns,
             rows=result.rows,
             total_rows=result.total_rows,
-            notes=_notes(plan, result, catalog, self.rule),
+            notes=notes,
+            written_by="model" if prose else "template",
             **ran,
             **known,
         )
+
+
+def _read(
+    question: str,
+    last: Plan | None,
+    catalog: Catalog,
+    values: dict[tuple[str, ...], list[tuple[str, str]]],
+    conversation: Conversation,
+) -> tuple[Plan | None, tuple[str, ...]]:
+    """A model's plan for a question that the parser refused, and what to say about it."""
+    try:
+        plan = read_question(question, last, catalog, values, conversation)
+    except ModelError as error:
+        return None, (f"{_NOT_READ}: {error}.",)
+    if plan is None:
+        return None, ()
+    if isinstance(_checked(plan, catalog), Refuse):
+        return None, (f"{_NOT_READ}: its plan has no data.",)
+    name = conversation.model.name
+    return plan, (f"A language model ({name}) read the question as: {in_words(plan, catalog)}.",)
 
 
 def _table(statement: Statement) -> str:
