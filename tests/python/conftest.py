@@ -108,9 +108,9 @@ def demo(spark, lake: Path) -> Project:
     """The demo, built twice: the second run takes the incremental branches."""
     project = Project(lake, "demo")
     first = project.dbt("build")
-    assert first.success, first.failures
+    assert first.success, "\n".join(map(str, first.failures))
     kept = {name: project.publication().read(name) for name in project.publication().versions}
     second = project.dbt("build")
-    assert second.success, second.failures
+    assert second.success, "\n".join(map(str, second.failures))
     object.__setattr__(project, "first_build", kept)
     return project
