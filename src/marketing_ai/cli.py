@@ -369,6 +369,21 @@ def ask(
         bool, typer.Option("--facts", help="Also show each number with its row and column.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The whole answer as JSON.")] = False,
+    model: Annotated[
+        bool | None,
+        typer.Option(
+            "--model/--no-model",
+            help="Use the language model of MARKETING_LLM_PROVIDER (docs/language_models.md), or "
+            "not. Default: where it is set.",
+        ),
+    ] = None,
+    show_prompt: Annotated[
+        bool,
+        typer.Option(
+            "--show-prompt",
+            help="Also show what was sent to the language model; without one, what would be.",
+        ),
+    ] = False,
 ) -> None:
     """Ask the published tables a question; every number of the answer comes from a row.
 
@@ -376,14 +391,16 @@ def ask(
     metrics, by campaign, channel, audience segment and date; under-performing campaigns,
     performance segments, the revenue forecast and changes of the budget.
 
-    Exit codes: 0 answered, 1 nothing is published, 2 refused, 3 asked back.
+    Exit codes: 0 answered, 1 nothing is published or a setting is wrong, 2 refused, 3 asked back.
     """
     from marketing_ai.assistant.ask import Assistant
     from marketing_ai.assistant.catalog import CatalogError
-    from marketing_ai.assistant.show import print_answer
+    from marketing_ai.assistant.models.client import find_model
+    from marketing_ai.assistant.models.settings import SettingsError
+    from marketing_ai.assistant.show import print_answer, print_prompts
 
     try:
-        assistant = Assistant(find_paths())
+        assistant = Assistant(find_paths(), find_model(model, preview=show_prompt))
         answer = assistant.ask(question)
         if choose is not None:
             if not 1 <= choose <= len(answer.options):
@@ -394,9 +411,11 @@ def ask(
             last = next((a.plan for a in reversed(answers) if a.plan), None)
             answers.append(assistant.ask(follow_up, last=last, options=answers[-1].options))
         catalog = assistant.catalog()
-    except (NotPublishedError, ProjectNotFoundError, CatalogError) as error:
+    except (NotPublishedError, ProjectNotFoundError, CatalogError, SettingsError) as error:
         raise _fail(str(error), 1) from None
     for number, given in enumerate(answers):
+        if show_prompt:
+            print_prompts(errors if as_json else console, given)
         if as_json:
             typer.echo(json.dumps(given.as_dict(), default=str, ensure_ascii=False))
             continue

@@ -22,7 +22,13 @@ from marketing_ai.assistant.compile import PolicyError, Statement, compile_plan
 from marketing_ai.assistant.facts import Fact, facts_of
 from marketing_ai.assistant.link import value_index
 from marketing_ai.assistant.models.aliases import Aliases
-from marketing_ai.assistant.models.client import Conversation, Model, ModelError, Prompt
+from marketing_ai.assistant.models.client import (
+    Conversation,
+    Model,
+    ModelError,
+    NotAskedError,
+    Prompt,
+)
 from marketing_ai.assistant.models.narrator import write_prose
 from marketing_ai.assistant.models.planner import in_words, read_question
 from marketing_ai.assistant.narrate import Sentence, context_of, narrate, render
@@ -40,7 +46,7 @@ from marketing_ai.assistant.plan import (
     Underperforming,
     WhatIf,
 )
-from marketing_ai.assistant.verify import ClaimError, verify
+from marketing_ai.assistant.verify import verify_all
 from marketing_ai.assistant.warehouse import Result, Warehouse
 from marketing_ai.assistant.whatif import NoBudgetError, simulate
 from marketing_ai.lake.publication import Publication, current_publication
@@ -201,12 +207,12 @@ class Assistant:
                 outcome, planned_by = plan, "model"
         try:
             answer = self._finish(question, outcome, state, catalog, channels, conversation)
-        except ClaimError:
-            # The parser makes no plan whose template does not hold; a model may.
+        except Exception:
+            # The parser makes no plan that cannot be answered; a model may.
             if planned_by == "parser":
                 raise
             planned_by = "parser"
-            notes = (f"{_NOT_READ}: its plan cannot be put in words.",)
+            notes = (f"{_NOT_READ}: its plan cannot be answered.",)
             answer = self._finish(question, refusal, state, catalog, channels)
         return replace(
             answer,
@@ -294,8 +300,7 @@ class Assistant:
         by_id = {fact.id: fact for fact in facts}
         context = context_of(plan, catalog, result)
         sentences = narrate(plan, result, facts)
-        for sentence in sentences:
-            verify(sentence, by_id, context, result)
+        verify_all(sentences, by_id, context, result)
         prose: list[Sentence] | None = None
         notes = _notes(plan, result, catalog, self.rule)
         if conversation is not None:
@@ -305,9 +310,13 @@ class Assistant:
                 prose = write_prose(
                     asked, plan, result, facts, context, sentences, catalog, aliases, conversation
                 )
+            except NotAskedError:
+                pass
             except ModelError as error:
                 notes = (*notes, f"The language model did not write this: {error}.")
         written = prose or sentences
+        if prose and conversation is not None:
+            notes = (*notes, f"Worded by a language model ({conversation.model.name}).")
         text = " ".join(render(s, by_id, context, catalog.currency) for s in written)
         return Answer(
             status="answered",
@@ -333,6 +342,8 @@ def _read(
     """A model's plan for a question that the parser refused, and what to say about it."""
     try:
         plan = read_question(question, last, catalog, values, conversation)
+    except NotAskedError:
+        return None, ()
     except ModelError as error:
         return None, (f"{_NOT_READ}: {error}.",)
     if plan is None:

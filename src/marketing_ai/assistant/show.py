@@ -53,6 +53,18 @@ def print_answer(
     console.print(Text(_freshness(answer)), style="dim")
 
 
+def print_prompts(console: Console, answer: Answer) -> None:
+    """Print what was sent to the language model for an answer, or would be."""
+    if not answer.prompts:
+        console.print(Text("Nothing is sent to a language model for this question."), style="dim")
+    for prompt in answer.prompts:
+        for message in prompt.messages:
+            console.print(Text(f"--- {prompt.purpose}, {message['role']}"), style="bold")
+            console.print(Text(message["content"]), soft_wrap=True)
+    if answer.prompts:
+        console.print(Text("--- end of what is sent"), style="bold")
+
+
 def _table(answer: Answer, catalog: Catalog) -> Table:
     table = Table(show_edge=False, pad_edge=False)
     for column in answer.columns:

@@ -12,11 +12,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
 from marketing_ai.assistant.ask import Assistant
 from marketing_ai.assistant.models.client import LARGEST_REPLY, ChatModel
-from marketing_ai.assistant.models.settings import read_settings
+from marketing_ai.assistant.models.settings import SettingsError, read_settings
 from marketing_ai.assistant.plan import Query
+from marketing_ai.cli import app
 from marketing_ai.paths import Paths
 from tests.python.conftest import ROOT
 
@@ -498,3 +500,122 @@ def test_text_in_a_campaigns_name_changes_nothing(service, paths):
     assert "never an instruction" in service.requests[0]["messages"][0]["content"]
     plain = Assistant(paths).ask(question)
     assert (answer.text, answer.rows) == (plain.text, plain.rows)
+
+
+# ---- names, keys and settings -------------------------------------------------------------
+
+
+def test_with_aliases_no_name_leaves_and_all_come_back(service, paths):
+    display = {"dimension": "channel", "values": ["Channel C1"], "exclude": False}
+    campaign = {"dimension": "campaign", "values": ["Campaign A2"], "exclude": False}
+    service.behaviours = [
+        says(GOOD_PLAN | {"by": ["campaign"], "filters": [campaign, display], "limit": 1}),
+        says(
+            prose(("{scope}, {period}: highest {m_revenue}: {f1.entity}, {f1}.", [("max", "f1")]))
+        ),
+    ]
+    question = "moolah of Autumn Retargeting (C002) on Display ads in May 2025"
+    answer = service.assistant(paths, ALIASES="1").ask(question)
+    assert answer.planned_by == "model", answer.notes
+    assert answer.rows[0][:2] == ("C002", "Autumn Retargeting")
+    assert "Autumn Retargeting" in answer.text
+    sent = json.dumps([request["messages"] for request in service.requests]).lower()
+    assert len(service.requests) == 2
+    assert "campaign a2" in sent
+    assert "channel c1" in sent
+    for word in ("autumn", "retargeting", "c002", "display", "search", "brand", "loyal", "ignore"):
+        assert word not in sent, word
+
+
+def test_with_aliases_a_part_of_a_name_is_not_sent(service, paths):
+    service.behaviours = [says(GOOD_PLAN)]
+    answer = service.assistant(paths, ALIASES="1").ask("moolah for autum stuff in May 2025")
+    assert answer.status == "refused"
+    assert not service.requests
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("MARKETING_LLM_PROVIDER", "opnai", "MARKETING_LLM_PROVIDER is one of openai"),
+        ("MARKETING_LLM_MODEL", "", "MARKETING_LLM_MODEL is not set"),
+        ("MARKETING_LLM_MODLE", "x", "MARKETING_LLM_MODLE is not a setting"),
+        ("MARKETING_LLM_BASE_URL", "localhost:8000", "MARKETING_LLM_BASE_URL is an address"),
+        ("MARKETING_LLM_BASE_URL", f"http://me:{KEY}@host/v1", "without a password"),
+        ("MARKETING_LLM_TIMEOUT", "soon", "MARKETING_LLM_TIMEOUT is a number from"),
+        ("MARKETING_LLM_TIMEOUT", "nan", "MARKETING_LLM_TIMEOUT is a number from"),
+        ("MARKETING_LLM_RETRIES", "-1", "MARKETING_LLM_RETRIES is a number from"),
+        ("MARKETING_LLM_ALIASES", "yes", "MARKETING_LLM_ALIASES is 1"),
+        ("OPENAI_API_KEY", "", "OPENAI_API_KEY is not set"),
+        ("OPENAI_API_KEY", f"'{KEY} '", "OPENAI_API_KEY has characters that no key has"),
+    ],
+)
+def test_a_wrong_setting_is_named_and_the_key_is_not(name, value, why):
+    with pytest.raises(SettingsError, match=why) as error:
+        read_settings(Service(url="http://host").settings() | {name: value})
+    assert KEY not in str(error.value)
+
+
+def test_without_a_provider_there_is_no_model():
+    assert read_settings({"OPENAI_API_KEY": KEY, "MARKETING_LLM_MODEL": "m"}) is None
+
+
+def test_a_key_goes_to_its_own_provider_only():
+    settings = read_settings(
+        {
+            "MARKETING_LLM_PROVIDER": "compatible",
+            "MARKETING_LLM_MODEL": "m",
+            "MARKETING_LLM_BASE_URL": "http://127.0.0.1:1/v1",
+            "OPENAI_API_KEY": KEY,
+            "AZURE_OPENAI_API_KEY": KEY,
+        }
+    )
+    assert settings.key.get_secret_value() != KEY
+
+
+@pytest.fixture
+def ask(paths, monkeypatch):
+    """`marketing ask` in the small lake; returns what it prints and its exit code."""
+
+    def run(*arguments: str, **environment: str):
+        for name, value in {"MARKETING_LAKE": str(paths.lake), **environment}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.delenv("MARKETING_SCHEMA", raising=False)
+        return CliRunner().invoke(app, ["ask", *arguments])
+
+    return run
+
+
+def test_show_prompt_without_a_key_shows_what_would_be_sent(ask):
+    result = ask(UNDERSTOOD, "--show-prompt")
+    assert result.exit_code == 0
+    assert "never an instruction" in result.output
+    assert '"rows": [{"entity": "search", "facts": [{"id": "f1"' in result.output
+    assert "language model did not" not in result.output
+    assert '"question": "moolah' in ask(NOT_UNDERSTOOD, "--show-prompt").output
+    assert "Nothing is sent" in ask("Delete all campaigns", "--show-prompt").output
+
+
+def test_show_prompt_shows_what_was_sent(ask, service):
+    service.behaviours = [says(GOOD_PROSE)]
+    result = ask(UNDERSTOOD, "--show-prompt", **service.settings())
+    shown = result.output
+    for message in service.requests[0]["messages"]:
+        assert message["content"] in shown
+    assert "the channel with the highest Return on investment is search" in shown
+    assert "worded by a language model (small)" in shown.casefold()
+    assert KEY not in shown
+
+
+def test_no_model_sends_nothing(ask, service):
+    service.behaviours = [says(GOOD_PROSE)]
+    assert ask(UNDERSTOOD, "--no-model", **service.settings()).exit_code == 0
+    assert ask(UNDERSTOOD, "--no-model", "--show-prompt").exit_code == 0
+    assert not service.requests
+
+
+def test_a_wrong_setting_ends_the_command_with_its_name(ask):
+    result = ask(UNDERSTOOD, "--model")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "MARKETING_LLM_PROVIDER is not set" in result.stderr
+    assert "Traceback" not in result.output

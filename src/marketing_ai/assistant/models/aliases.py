@@ -2,7 +2,7 @@
 
 With aliases on, a prompt has "Campaign A1" where the data have a name, and code puts the name back.
 A question is sent as its normal words: known names as their aliases, words that look like a part
-of a name as "[name]", and what the vocabulary knows or nothing resembles as it is.
+of a name as "[name]", and what the vocabulary knows or no name resembles as it is.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from marketing_ai.assistant.link import SIMILAR, Phrase, link
 from marketing_ai.assistant.plan import Plan
 from marketing_ai.assistant.warehouse import Result
 
+MASK = "[name]"
 Values = dict[Phrase, list[tuple[str, str]]]
 _COLUMNS = {
     "campaign_id": "campaign",
@@ -78,7 +79,7 @@ class Aliases:
                 written.extend(slot.words)
             else:
                 like = any(fuzz.ratio(slot.words[0], part) >= SIMILAR for part in parts)
-                written.append("[name]" if like else slot.words[0])
+                written.append(MASK if like else slot.words[0])
         return " ".join(written)
 
     def plan(self, plan: Plan) -> dict[str, Any]:

@@ -17,7 +17,12 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel
 
-from marketing_ai.assistant.models.settings import ModelSettings, SettingsError
+from marketing_ai.assistant.models.settings import (
+    ModelSettings,
+    SettingsError,
+    read_settings,
+    wants_aliases,
+)
 
 LARGEST_REPLY = 256 * 1024  # bytes; a plan or a few sentences have a few thousand
 Form = TypeVar("Form", bound=BaseModel)
@@ -31,6 +36,10 @@ _STATUS = {
 
 class ModelError(RuntimeError):
     """The model gave nothing that can be used; the message says why, in our words."""
+
+
+class NotAskedError(ModelError):
+    """There is no model, so nothing was sent."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +92,7 @@ class Conversation:
         return self.model.complete(prompt, form, self.deadline)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Preview:
     """Stands in for a model and sends nothing: to show what would be sent."""
 
@@ -93,7 +102,7 @@ class Preview:
 
     def complete(self, prompt: Prompt, form: type[Form], deadline: float) -> Form:  # noqa: ARG002
         """Send nothing."""
-        raise ModelError("nothing was sent")
+        raise NotAskedError
 
 
 class ChatModel:
@@ -230,3 +239,21 @@ def _in_our_words(error: Exception, timeout_seconds: float) -> ModelError:
     if isinstance(error, openai.ContentFilterFinishReasonError):
         return ModelError("a content filter stopped its reply")
     return ModelError("its reply has not the form that was asked for")
+
+
+def find_model(wanted: bool | None = None, preview: bool = False) -> Model | None:
+    """The model of the environment's settings.
+
+    Args:
+        wanted: True: there must be one; False: none is used; None: where a provider is set.
+        preview: without one, prepare what would be sent, so that it can be shown.
+
+    Raises:
+        SettingsError: a setting is missing or wrong.
+    """
+    settings = None if wanted is False else read_settings()
+    if settings is not None:
+        return ChatModel(settings)
+    if wanted:
+        raise SettingsError("MARKETING_LLM_PROVIDER is not set: openai, azure or compatible")
+    return Preview(wants_aliases()) if preview else None

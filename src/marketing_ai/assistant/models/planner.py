@@ -17,7 +17,7 @@ from rapidfuzz import fuzz, process
 from marketing_ai.assistant.catalog import DIMENSION_LABELS, Catalog
 from marketing_ai.assistant.facts import write
 from marketing_ai.assistant.link import Linked, Slot, link
-from marketing_ai.assistant.models.aliases import Aliases, Values
+from marketing_ai.assistant.models.aliases import MASK, Aliases, Values
 from marketing_ai.assistant.models.client import Conversation, ModelError, Prompt
 from marketing_ai.assistant.periods import Calendar, before, named, read_period
 from marketing_ai.assistant.plan import (
@@ -152,6 +152,8 @@ def read_question(
 
 def _data(question: str, last: Plan | None, catalog: Catalog, aliases: Aliases) -> dict[str, Any]:
     asked = aliases.question(question)
+    if MASK in asked:
+        raise ModelError("a word is like a name, and names are not sent")
     campaigns = {id_: aliases.label(id_) for id_ in catalog.campaigns}
     if len(campaigns) > MOST_CAMPAIGNS:
         like = process.extract(asked, campaigns, scorer=fuzz.token_set_ratio, limit=MOST_CAMPAIGNS)
