@@ -81,6 +81,10 @@ evaluate: .venv/dev.stamp ## forecast and segments against their goals, in one t
 evaluate-assistant: .venv/build.stamp ## questions to the assistant against hand-written SQL, on the published demo
 	@$(BIN)/python -m evaluation.assistant $(ARGS)
 
+.PHONY: small-model
+small-model: .venv/dev.stamp .venv/models.stamp ## a real small language model on loopback reads and words (200 MB more)
+	@$(BIN)/python -m benchmarks.small_model
+
 .PHONY: lock
 lock: ## pin the requirements anew (needs uv)
 	@cd requirements && for set in dev serve build models; do \
