@@ -174,7 +174,7 @@ def prose(*sentences: tuple) -> dict:
 
 GOOD_PROSE = prose(
     ("Over {period}, the channel with the highest {m_roi} is {f1.entity}: {f1}.", [("max", "f1")]),
-    ("Next comes {f2.entity} with {m_roi} at {f2}.", []),
+    ("While {f2.entity} had {m_roi} of {f2}.", []),
 )
 
 
@@ -325,10 +325,20 @@ def test_a_question_that_the_parser_reads_is_not_read_by_the_model(service, path
         (NOT_UNDERSTOOD, GOOD_PLAN | {"period": {"start": "today", "end": "x"}}, "not a valid one"),
         (NOT_UNDERSTOOD, GOOD_PLAN | {"metrics": ["moolah"]}, "a metric that there is not"),
         (NOT_UNDERSTOOD, GOOD_PLAN | {"not_answered": ["moolah"]}, "no plan"),
+        (NOT_UNDERSTOOD, GOOD_PLAN | {"filters": [
+            {"dimension": "campaign", "values": ["C003"], "exclude": False}]},
+         "a name that is not"),
+        (NOT_UNDERSTOOD, GOOD_PLAN | {"by": ["campaign"]}, "does not use 'channel'"),
+        (NOT_UNDERSTOOD, GOOD_PLAN | {"share": True}, "share"),
+        ("moolah next month", reading(metrics=["revenue"]), "not about future"),
+        ("moolah lately", reading(metrics=["revenue"]), "several ways"),
+        ("how did the moolah change", reading(metrics=["revenue"]), "compares nothing"),
+        ("underperforming fam by channel", reading(metrics=["roi"], by=["channel"]), "not about"),
         (NOT_UNDERSTOOD, GOOD_PLAN | {"having": [
             {"metric": "revenue", "operator": "above", "value": 100.0}]}, "a limit that is not in"),
         (NOT_UNDERSTOOD, GOOD_PLAN | {"filters": [
-            {"dimension": "channel", "values": ["'; DROP TABLE x"], "exclude": False}]}, "no data"),
+            {"dimension": "channel", "values": ["'; DROP TABLE x"], "exclude": False}]},
+         "a name that is not"),
         ("moolah above 30 by channel", reading(metrics=["revenue"], by=["channel"]),
          "does not use '30'"),
         ("moolah above 30 by channel", reading(metrics=["revenue"], by=["channel"], having=[
@@ -428,7 +438,7 @@ def test_prose_with_right_slots_is_used_and_code_writes_the_digits(service, path
     assert answer.written_by == "model"
     assert answer.text == (
         "Over 2025-01-01 to 2025-06-30, the channel with the highest Return on investment is "
-        "search: 460.0 %. Next comes display with Return on investment at 40.0 %."
+        "search: 460.0 %. While display had Return on investment of 40.0 %."
     )
     sent = service.prompt()
     assert sent["rows"][0]["facts"][0]["id"] == "f1"
@@ -453,6 +463,11 @@ BAD_PROSE = {
     "the wrong direction": (
         "Over {period}, the channel with the lowest {m_roi} is {f1.entity}: {f1}.", [("max", "f1")],
     ),
+    "a metric beside its claim": (
+        f"Over {{period}}, {BEST} With the highest {{m_revenue}}: {{f1.entity}}.", [("max", "f1")],
+    ),
+    "nobody": ("Over {period}, the highest {m_roi} is {f1}.", [("max", "f1")]),
+    "an order": (f"Over {{period}}, {BEST} Next: {{f3.entity}}.", [("max", "f1")]),
     "a negation": (
         "Over {period}, the channel that has not the highest {m_roi} is {f1.entity}: {f1}.",
         [("max", "f1")],

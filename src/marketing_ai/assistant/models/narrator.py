@@ -36,10 +36,9 @@ _COMPARING = frozenset(
 _PLAIN = frozenset(
     re.findall(
         r"\w+",
-        "a an and are as at by change changed compared followed for from had has have in is it its "
-        "of on other others over period reached recorded share showed shows than that the their "
-        "these they this time to total was were which while whole with found list listed measured "
-        "value values came comes next then further",
+        "a an and are as at by change changed compared for found from had has have in is it its of "
+        "on over reached recorded share showed shows than that the their to was were which while "
+        "with",
     )
 )
 _OF_DIMENSION = {
@@ -243,14 +242,15 @@ class _Check:
         if len(comparing) > 1 or len(claims) > 1 or len(comparing) != len(claims):
             raise ClaimError("one comparing word with one claim is what a sentence can have")
         self._slots(sentence.template, words)
-        for claim in claims:
-            self._subject(claim, sentence.template)
+        self._subject(sentence)
 
     def _slots(self, template: str, words: Sequence[str]) -> None:
         """The list of slots is closed too, a number has its metric's, and a share is called so."""
         slots = SLOT.findall(template)
         labels = {name for name, _ in slots if name.startswith("m_")}
         shown = [self.facts[n].column for n, part in slots if n in self.facts and part != "entity"]
+        if not slots:
+            raise ClaimError("a sentence without slots")
         if strange := {n for n, _ in slots} - labels - self.slots - set(self.facts):
             raise ClaimError(f"not in the list of slots: {', '.join(sorted(strange))}")
         if any(column.endswith("_whole") for column in shown):
@@ -261,14 +261,22 @@ class _Check:
         if shown and labels != metrics:
             raise ClaimError("a sentence with numbers is about one metric, and has its slot")
 
-    def _subject(self, claim: Claim, template: str) -> None:
-        """A claim is about the one named first; a comparison about those two and nobody else."""
-        named = [
-            self.facts[name].entity
-            for name, part in SLOT.findall(template)
-            if name in self.facts and part == "entity"
-        ]
+    def _subject(self, sentence: Sentence) -> None:
+        """Numbers have an owner; a claim is about the one named first, a comparison about two."""
+        slots = SLOT.findall(sentence.template)
+        facts = [(self.facts[name], part) for name, part in slots if name in self.facts]
+        named = [fact.entity for fact, part in facts if part == "entity"]
+        shown = [fact for fact, part in facts if part != "entity"]
+        if not named and any(fact.entity for fact in shown):
+            raise ClaimError("say whom a number is about, by .entity")
+        for claim in sentence.claims:
+            if claim.kind != "count":
+                self._claim(claim, named, shown)
+
+    def _claim(self, claim: Claim, named: Sequence[str], shown: Sequence[Fact]) -> None:
         fact = self.facts[claim.fact]
+        if fact not in shown:
+            raise ClaimError(f"{claim.fact} is claimed, and not shown")
         if fact.entity and named[:1] != [fact.entity]:
             raise ClaimError(f"the claim on {claim.fact} is not about the one named first")
         if claim.kind in ("above", "below"):

@@ -32,6 +32,7 @@ from marketing_ai.assistant.plan import (
     Plan,
     Query,
     SegmentProfiles,
+    Underperforming,
     WhatIf,
 )
 from marketing_ai.assistant.words import QuestionError, clean, question_words
@@ -39,6 +40,16 @@ from marketing_ai.assistant.words import QuestionError, clean, question_words
 MOST_CAMPAIGNS = 50
 _KINDS = {kind.model_fields["kind"].default: kind for kind in get_args(get_args(Plan)[0])}
 _OF_MONEY = {"forecast", "what_if", "reallocation"}  # they say revenue and cost, and take no metric
+# Words that the parser knows, and the plans that can be meant by them.
+_ANSWERED_BY = {
+    "underperforming": {"underperforming", "define"},
+    "performance_segment": {"segment_profiles", "segment_members"},
+    "forecast": {"forecast", "what_if"},
+    "future": {"forecast", "what_if"},
+    "reallocation": {"reallocation"},
+    "count": {"count", "underperforming"},
+    "define": {"define"},
+}
 
 RULES = """You read questions about marketing tables and return a plan as JSON. You do not answer \
 them, and code runs the plan.
@@ -358,9 +369,21 @@ class _Held:
         filters = getattr(self.plan, "filters", ())
         has = {(rule.dimension, value) for rule in filters for value in rule.values}
         has |= {("performance", name) for name in getattr(self.plan, "names", ())}
+        said = {target for slot in self.linked.all("value") for target in slot.meanings["value"]}
+        same = self._same_as_before("filters") and not getattr(self.plan, "names", ())
+        if has - said and not same:
+            raise ModelError("its plan has a name that is not in the question")
         for slot in self.linked.all("value"):
             if not has & set(slot.meanings["value"]):
                 raise ModelError(f"its plan does not use '{' '.join(slot.words)}'")
+        groups = {*getattr(self.plan, "by", ()), getattr(self.plan, "of", None)}
+        groups |= {rule.dimension for rule in filters} | {getattr(self.plan, "grain", None)}
+        if isinstance(self.plan, Underperforming):
+            groups.add("campaign")
+        for kind in ("dimension", "grain"):
+            for slot in self.linked.all(kind):
+                if slot.meanings[kind] not in groups and not self.linked.has("performance_segment"):
+                    raise ModelError(f"its plan does not use '{' '.join(slot.words)}'")
         excludes = any(rule.exclude for rule in filters)
         if excludes != self.linked.has("exclude") and not self._same_as_before("filters"):
             raise ModelError("its plan leaves out what it should keep, or the other way round")
@@ -378,9 +401,21 @@ class _Held:
         asked = [h.operator for h in getattr(self.plan, "having", ())]
         if said and not set(asked) <= said and not self.linked.has("between"):
             raise ModelError("its plan has a limit in the other direction")
+        has = self.linked.has
+        for word, kinds in _ANSWERED_BY.items():
+            if has(word) and self.plan.kind not in kinds:
+                raise ModelError(f"its plan ({self.plan.kind}) is not about {word}")
+        unclear = has("unclear_segment", "recently") or (has("vague") and not asked)
+        if unclear or (has("unclear_metric") and not has("metric")):
+            raise ModelError("the question can be read in several ways")
+        if isinstance(self.plan, Query) and not self.plan.baseline:
+            whole = has("previous", "contribution") or (has("change") and not self.plan.grain)
+            if whole or (has("trend") and not self.plan.grain):
+                raise ModelError("its plan compares nothing, and the question does")
         if not isinstance(self.plan, Query | SegmentProfiles):
             return
-        has = self.linked.has
+        if self.plan.share != has("share"):
+            raise ModelError("its plan has a share that was not asked for, or lacks one")
         lower = bool(self.catalog.metrics[self.plan.metrics[0]].lower_is_better)
         if has("high") != has("low"):
             wanted = has("high")
