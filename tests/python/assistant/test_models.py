@@ -440,6 +440,7 @@ def test_prose_with_right_slots_is_used_and_code_writes_the_digits(service, path
         "Over 2025-01-01 to 2025-06-30, the channel with the highest Return on investment is "
         "search: 460.0 %. While display had Return on investment of 40.0 %."
     )
+    assert "prompts" not in answer.as_dict()
     sent = service.prompt()
     assert sent["rows"][0]["facts"][0]["id"] == "f1"
     assert sent["number_of_rows"] == 3
@@ -466,6 +467,16 @@ BAD_PROSE = {
     "a metric beside its claim": (
         f"Over {{period}}, {BEST} With the highest {{m_revenue}}: {{f1.entity}}.", [("max", "f1")],
     ),
+    "no metric": ("Over {period}, the highest is {f1.entity}: {f1}.", [("max", "f1")]),
+    "somebody else first": (
+        "Over {period}, {f2.entity} had the highest {m_roi} with {f1.entity} at {f1}.",
+        [("max", "f1")],
+    ),
+    "two claims": (
+        "Over {period}, {f1.entity} had the highest {m_roi}: {f1}, {f3.entity} the lowest: {f3}.",
+        [("max", "f1"), ("min", "f3")],
+    ),
+    "no owner": (f"Over {{period}}, {BEST}", [("max", "f1")], "{m_roi} reached {f2}."),
     "nobody": ("Over {period}, the highest {m_roi} is {f1}.", [("max", "f1")]),
     "an order": (f"Over {{period}}, {BEST} Next: {{f3.entity}}.", [("max", "f1")]),
     "a negation": (
@@ -481,13 +492,15 @@ BAD_PROSE = {
     "no claim": (f"Over {{period}}, {BEST}", []),
     "a slot that there is not": (f"Over {{period}}, {{f99}}: {BEST}", [("max", "f1")]),
     "an instruction": (f"Over {{period}}, {BEST} {HOSTILE}", [("max", "f1")]),
-    "markup": (f"Over {{period}}, <script>: {BEST}", [("max", "f1")]),
+    "markup": (f"Over {{period}}, <a>: {BEST}", [("max", "f1")]),
+    "less than our text": ("Over {period}, {f1.entity} reached {m_roi} of {f1}.", []),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("how", BAD_PROSE)
 def test_prose_that_does_not_hold_is_sent_back_once_then_the_template_stands(service, paths, how):
-    bad = prose(BAD_PROSE[how])
+    template, claims, *more = BAD_PROSE[how]
+    bad = prose((template, claims), *((text, []) for text in more))
     plain = Assistant(paths).ask(UNDERSTOOD)
     service.behaviours = [says(bad)]
     answer = service.assistant(paths).ask(UNDERSTOOD)

@@ -2,8 +2,8 @@
 
 The model gets the plan, the rows as facts with ids, and the sentences of the template. What it
 returns is verified as the template is, and by stricter rules of its own: words come from a closed
-list, a sentence is about one metric and claims one thing, a number follows the one whom it is
-about, and nothing that the template must say is left out. One retry, then the template stands.
+list, a sentence is about one metric and its claims about the one named first, a number has an
+owner, and nothing that the template must say is left out. One retry, then the template stands.
 """
 
 from __future__ import annotations
@@ -237,10 +237,6 @@ class _Check:
             raise ClaimError(f"words that are not in the list: {', '.join(sorted(strange))}")
         if re.search(r"[^\w\s.,;:()-]", SLOT.sub(" ", sentence.template)):
             raise ClaimError("a sign that is no comma, colon, semicolon, bracket or full stop")
-        comparing = [word for word in words if word in _COMPARING]
-        claims = [claim for claim in sentence.claims if claim.kind != "count"]
-        if len(comparing) > 1 or len(claims) > 1 or len(comparing) != len(claims):
-            raise ClaimError("one comparing word with one claim is what a sentence can have")
         self._slots(sentence.template, words)
         self._subject(sentence)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, get_args
 from urllib.parse import urlsplit
 
@@ -50,7 +50,7 @@ class ModelSettings:
     provider: Provider
     model: str
     base_url: str
-    key: SecretStr = field(repr=False)
+    key: SecretStr
     api_version: str = AZURE_API_VERSION
     timeout_seconds: float = 30
     retries: int = 2
