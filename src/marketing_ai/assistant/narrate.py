@@ -100,7 +100,6 @@ def context_of(plan: Plan, catalog: Catalog, result: Result) -> dict[str, str]:
     words = {
         "scope": _scope(plan, catalog),
         "rows": f"{result.total_rows:,}",
-        "shown": f"{min(result.total_rows, SHOWN):,}",
     }
     words |= {f"m_{name}": metric.label for name, metric in catalog.metrics.items()}
     record = result.records()[0] if result.rows else {}
@@ -111,8 +110,8 @@ def context_of(plan: Plan, catalog: Catalog, result: Result) -> dict[str, str]:
     if isinstance(plan, WhatIf | Reallocation):
         words["interval"] = "80 %"
     if isinstance(plan, Forecast):
-        words["first_day"] = write(record["first_day"], None, "")
-        words["last_day"] = write(record["last_day"], None, "")
+        days = (write(record[name], None, "") for name in ("first_day", "last_day"))
+        words["days"] = " to ".join(days)
     if isinstance(plan, Underperforming) and not plan.count:
         for number, row in enumerate(result.records()[:SHOWN]):
             words[f"reason{number}"] = safe_name(row["underperformance_reasons"])
@@ -158,7 +157,7 @@ def narrate(plan: Plan, result: Result, facts: list[Fact]) -> list[Sentence]:
         if plan.count:
             text = f"Under-performing campaigns{_of(plan)}: {{{at(0, 'number').id}}}."
             return [Sentence(text)]
-        return _underperforming(result, at)
+        return _underperforming(plan, result, at)
     if isinstance(plan, SegmentProfiles):
         first = at(0, plan.metrics[0])
         label = _label(plan.metrics[0])
@@ -172,7 +171,8 @@ def narrate(plan: Plan, result: Result, facts: list[Fact]) -> list[Sentence]:
         text = f"Performance segment {{{first.id}.entity}} has the {word} {label}: {{{first.id}}}."
         return [Sentence(text, (Claim(kind, first.id),)), *_others(result, at, plan.metrics[0])]
     if isinstance(plan, SegmentMembers):
-        return [Sentence("{rows} campaigns, in the table.", (Claim("count", "rows"),))]
+        text = f"Campaigns{_of(plan)}: {{rows}}, in the table."
+        return [Sentence(text, (Claim("count", "rows"),))]
     if isinstance(plan, Forecast):
         return _forecast(plan, result, at)
     if isinstance(plan, WhatIf):
@@ -282,21 +282,22 @@ def _change(at: At, row: int, metric: str, head: str) -> Sentence:
     return Sentence(f"{text}. It {word}: {{{change.id}.signed}}.", (Claim(kind, change.id),))
 
 
-def _underperforming(result: Result, at: At) -> list[Sentence]:
+def _underperforming(plan: Underperforming, result: Result, at: At) -> list[Sentence]:
     listed = "; ".join(
         f"{{{at(row, 'current_cost').id}.entity}} ({{reason{row}}})"
         for row in range(min(len(result.rows), SHOWN))
     )
-    return [Sentence(f"Under-performing campaigns: {{rows}}. {listed}.", (Claim("count", "rows"),))]
+    text = f"Under-performing campaigns{_of(plan)}: {{rows}}. {listed}."
+    return [Sentence(text, (Claim("count", "rows"),))]
 
 
 def _forecast(plan: Forecast, result: Result, at: At) -> list[Sentence]:
     lead, cost = at(0, "predicted_revenue"), at(0, "planned_cost")
-    days = "{first_day} to {last_day}"
     if not plan.by:
-        text = f"Expected revenue{_of(plan)}, {days}: {{{lead.id}}} "
+        text = f"Expected revenue{_of(plan)}, {{days}}: {{{lead.id}}} "
         return [Sentence(f"{text}at a planned cost of {{{cost.id}}}.")]
-    text = f"Expected revenue, {days}: {{{lead.id}.entity}} has the highest, {{{lead.id}}}."
+    text = f"Expected revenue{_of(plan)}, {{days}}: {{{lead.id}.entity}} has the highest, "
+    text += f"{{{lead.id}}}."
     return [Sentence(text, (Claim("max", lead.id),)), *_others(result, at, "predicted_revenue")]
 
 
