@@ -102,6 +102,9 @@ def context_of(plan: Plan, catalog: Catalog, result: Result) -> dict[str, str]:
         "rows": f"{result.total_rows:,}",
     }
     words |= {f"m_{name}": metric.label for name, metric in catalog.metrics.items()}
+    if isinstance(plan, Query | SegmentProfiles):
+        # No slot begins with an underscore: for the verifier alone.
+        words["_order"] = f"{'max' if plan.descending else 'min'} {plan.metrics[0]}"
     record = result.records()[0] if result.rows else {}
     if isinstance(plan, WhatIf):
         words["scope_or_all"] = words["scope"] or "all campaigns"
@@ -328,7 +331,7 @@ def _what_if(at: At) -> list[Sentence]:
 def _reallocation(result: Result, at: At) -> list[Sentence]:
     total, gain = at(0, "current_revenue"), at(0, "delta_revenue")
     text = f"The same cost of {{{at(0, 'cost').id}}}, better split, is expected to bring "
-    text += f"{{{at(0, 'revenue').id}}} instead of {{{total.id}}}, {{{gain.id}.signed}}"
+    text += f"a revenue of {{{at(0, 'revenue').id}}} instead of {{{total.id}}}, {{{gain.id}.signed}}"
     low = at(0, "delta_revenue_lower_80")
     if low.value is not None:
         text += f" ({{interval}} interval {{{low.id}.signed}} to "

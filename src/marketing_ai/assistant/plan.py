@@ -93,7 +93,7 @@ class SegmentProfiles(_Strict):
     """
 
     kind: Literal["segment_profiles"] = "segment_profiles"
-    metrics: tuple[str, ...] = ("roi",)
+    metrics: tuple[str, ...] = Field(default=("roi",), min_length=1, max_length=15)
     names: tuple[str, ...] = ()
     share: bool = False
     descending: bool = True

@@ -43,6 +43,7 @@ _BEFORE_A_BASE = re.compile(
     r"current|currently|today)\b",
     re.IGNORECASE,
 )
+_INSTEAD = re.compile(r"\b(?:instead of|rather than)\b", re.IGNORECASE)
 _REASON = re.compile(r"^reason(\d+)$")
 
 
@@ -51,9 +52,23 @@ class ClaimError(ValueError):
 
 
 def verify(
-    sentence: Sentence, facts: Mapping[str, Fact], context: Mapping[str, str], result: Result
-) -> None:
+    sentence: Sentence,
+    facts: Mapping[str, Fact],
+    context: Mapping[str, str],
+    result: Result,
+    metric: str | None = None,
+) -> str | None:
     """Check one sentence against the rows.
+
+    Args:
+        sentence: template and claims.
+        facts: facts of the result by id.
+        context: words that code gives, by slot.
+        result: the rows.
+        metric: metric that the sentence before named last, which this one may go on about.
+
+    Returns:
+        The metric that is named last.
 
     Raises:
         ClaimError: says what does not hold.
@@ -77,10 +92,12 @@ def verify(
         _check_claim(claim, facts, context, result, sentence.template)
     _check_signs(shown)
     _check_names(sentence.template, shown, facts)
-    _check_metrics(sentence.template, shown, context)
+    metric = _check_metrics(sentence.template, shown, context, metric)
+    _check_shares(sentence.template, shown)
     _check_periods(sentence.template, shown)
     _check_baselines(sentence.template, shown)
     _check_intervals(sentence.template, shown)
+    return metric
 
 
 def verify_all(
@@ -94,8 +111,9 @@ def verify_all(
     Raises:
         ClaimError: says what does not hold.
     """
+    metric: str | None = None
     for sentence in sentences:
-        verify(sentence, facts, context, result)
+        metric = verify(sentence, facts, context, result, metric)
     said = " ".join(sentence.template for sentence in sentences)
     if context.get("scope") and "{scope" not in said:
         raise ClaimError("the answer is about a part of the data, and does not say {scope}")
@@ -191,7 +209,9 @@ def _metric_words() -> tuple[re.Pattern[str], dict[str, str]]:
     return re.compile(rf"(?<![\w{{.])(?:{alternatives})(?![\w}}])", re.IGNORECASE), of_word
 
 
-def _check_metrics(template: str, shown: Sequence[_Shown], context: Mapping[str, str]) -> None:
+def _check_metrics(
+    template: str, shown: Sequence[_Shown], context: Mapping[str, str], last: str | None
+) -> str | None:
     """A number belongs to the metric named before it; where none is, to the one after it."""
     pattern, of_word = _metric_words()
     named = [(m.start(), of_word[m[0].lower()]) for m in pattern.finditer(template)]
@@ -205,11 +225,25 @@ def _check_metrics(template: str, shown: Sequence[_Shown], context: Mapping[str,
         subject = _subject(slot.fact.column)
         before = [metric for at, metric in named if at < slot.start]
         after = [metric for at, metric in named if at > slot.start]
-        metric = before[-1] if before else after[0] if after else None
-        if metric is None:
-            continue
-        if metric not in _SAME.get(subject, {subject}):
+        metric = before[-1] if before else last or (after[0] if after else None)
+        if metric is not None and metric not in _SAME.get(subject, {subject}):
             raise ClaimError(f"{slot.fact.id} is {slot.fact.column}, not {metric}")
+    return named[-1][1] if named else last
+
+
+def _check_shares(template: str, shown: Sequence[_Shown]) -> None:
+    """A share is called one, and "of" stands between a share and its whole only."""
+    before: _Shown | None = None
+    for slot in shown:
+        column = slot.fact.column
+        if column.endswith("_share") and not re.search(r"\bshares?\b|\} of \{", template, re.I):
+            raise ClaimError(f"{slot.fact.id} is a share, and the words do not say so")
+        is_of = before is not None and template[before.end : slot.start].strip() == "of"
+        if is_of != column.endswith("_whole"):
+            raise ClaimError(f"{slot.fact.id} is {column}")
+        if is_of and before is not None and not before.fact.column.endswith("_share"):
+            raise ClaimError(f"{before.fact.id} is no share")
+        before = slot
 
 
 def _check_periods(template: str, shown: Sequence[_Shown]) -> None:
@@ -235,6 +269,8 @@ def _check_baselines(template: str, shown: Sequence[_Shown]) -> None:
     for slot in shown:
         called = bool(_BEFORE_A_BASE.search(template[end : slot.start]))
         is_base = bool(_BASE.match(slot.fact.column))
+        if _INSTEAD.search(template[end : slot.start]) and not is_base:
+            raise ClaimError(f"{slot.fact.id} ({slot.fact.column}) is not what was planned")
         if (is_base or _subject(slot.fact.column) in columns) and called != is_base:
             raise ClaimError(f"{slot.fact.id} is {slot.fact.column}")
         end = slot.end
@@ -283,7 +319,7 @@ def _check_claim(
             raise ClaimError("the number of rows is another")
         return
     fact = facts.get(claim.fact)
-    if fact is None or f"{{{claim.fact}" not in template:
+    if fact is None or not re.search(rf"{{{claim.fact}(?:\.signed)?}}", template):
         raise ClaimError(f"a claim on {claim.fact}, which the sentence does not show")
     _check_cell(fact, result)
     if fact.value is None:
@@ -296,6 +332,8 @@ def _check_claim(
     if claim.kind == "max" or claim.kind == "min":
         # Of a ranking that was cut, only the leading end can be claimed.
         cut = result.total_rows > len(result.rows)
+        if cut and context.get("_order") != f"{claim.kind} {fact.column}":
+            raise ClaimError(f"{fact.id}: the rows that would tell the {claim.kind} are not here")
         ends = _known(result, fact.column)
         end = max(ends) if claim.kind == "max" else min(ends)
         if value != end or (cut and fact.row != 0):
