@@ -411,6 +411,11 @@ def _checked(plan: Plan, catalog: Catalog) -> Plan | Refuse:
             return Refuse(code="no_data", message=text)
     elif period:
         return Refuse(code="no_data", message="The data have no dates, so no period can be asked.")
+    if isinstance(plan, Query):
+        if plan.share and any(len(catalog.metrics[name].measures) > 1 for name in plan.metrics):
+            return Refuse(code="not_understood", message="A ratio has no shares; a sum has.")
+        if plan.by and not plan.order_by and not plan.grain:
+            return plan.model_copy(update={"order_by": "metric"})
     return plan
 
 

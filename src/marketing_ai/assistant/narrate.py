@@ -232,6 +232,10 @@ def _query(plan: Query, result: Result, at: At) -> list[Sentence]:
         text = f"{label}{_of(plan)} by {plan.grain}, {{period}}: "
         if plan.by:
             return [Sentence(f"{text}{{rows}} rows, in the table.", (Claim("count", "rows"),))]
+        if result.total_rows > len(result.rows) or first.value is None or last.value is None:
+            # Not all periods are here, or an end is not known: no word about the extremes.
+            listed = f"from {{{first.id}}} ({{{first.id}.entity}}) to {{{last.id}}} "
+            return [Sentence(f"{text}{listed}({{{last.id}.entity}}).")]
         top = _extreme(result, at, name, highest=True)
         low = _extreme(result, at, name, highest=False)
         text += (

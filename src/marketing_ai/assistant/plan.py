@@ -68,6 +68,20 @@ class Query(_Strict):
     descending: bool = True
     limit: int = Field(default=LIMIT, ge=1, le=LIMIT)
 
+    @model_validator(mode="after")
+    def _fits(self) -> Query:
+        if self.baseline and not self.period:
+            raise ValueError("a baseline needs a period to compare with it")
+        if self.baseline and self.grain:
+            raise ValueError("a comparison with a baseline has no grain")
+        if self.order_by == "change" and not self.baseline:
+            raise ValueError("an order by change needs a baseline")
+        if self.share and (self.baseline or self.grain or self.having):
+            raise ValueError("a share has no baseline, grain or limit")
+        if len(set(self.by)) < len(self.by) or len(set(self.metrics)) < len(self.metrics):
+            raise ValueError("a metric or dimension is named twice")
+        return self
+
 
 class Count(_Strict):
     """How many campaigns, channels or audience segments spent or were shown in a period."""
