@@ -85,6 +85,13 @@ evaluate-assistant: .venv/build.stamp ## questions to the assistant against hand
 small-model: .venv/dev.stamp .venv/models.stamp ## a real small language model on loopback reads and words (200 MB more)
 	@$(BIN)/python -m benchmarks.small_model
 
+.PHONY: setup-serve
+setup-serve: .venv/serve.stamp ## the packages of the HTTP and MCP servers
+
+.PHONY: serve
+serve: setup-serve ## answer questions over HTTP on 127.0.0.1 (docs/api.md)
+	@$(BIN)/marketing serve $(ARGS)
+
 .PHONY: lock
 lock: ## pin the requirements anew (needs uv)
 	@cd requirements && for set in dev serve build models; do \

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import duckdb
 import typer
@@ -20,6 +21,9 @@ from marketing_ai.load.presets import NAMES as PRESETS
 from marketing_ai.load.reading import FileRefusedError
 from marketing_ai.paths import Paths, ProjectNotFoundError, find_paths
 from marketing_ai.setup import SetupError, set_up
+
+if TYPE_CHECKING:
+    from marketing_ai.api.keys import KeyStore
 
 app = typer.Typer(
     help="Campaign data to trusted KPIs, a revenue forecast and named segments.",
@@ -424,6 +428,143 @@ def ask(
         print_answer(console, given, catalog, sql=sql, facts=facts)
     codes = {"answered": 0, "refused": 2, "clarify": 3}
     raise typer.Exit(codes[answers[-1].status])
+
+
+@app.command()
+def serve(
+    port: Annotated[int, typer.Option(help="Port on the loopback address.")] = 8000,
+    rate: Annotated[str, typer.Option(help="Requests of one key.")] = "120/minute",
+    no_auth: Annotated[
+        bool, typer.Option("--no-auth", help="Accept everybody on this machine, without a key.")
+    ] = False,
+) -> None:
+    """Answer questions over HTTP on 127.0.0.1; docs/api.md has every path.
+
+    Needs the packages of requirements/serve.txt: `make serve` installs them. Put a proxy with TLS
+    before it to serve other machines.
+    """
+    uvicorn = _extra("uvicorn")
+    from marketing_ai.api.app import Settings, create_app
+    from marketing_ai.assistant.ask import Assistant
+
+    try:
+        paths = find_paths()
+        keys = None if no_auth else _keys_to_serve(paths)
+        paths.logs.mkdir(exist_ok=True)
+        settings = Settings(keys, rate, paths.logs / "api_audit.jsonl")
+        application = create_app(Assistant(paths), settings)
+    except (ProjectNotFoundError, ValueError) as error:
+        raise _fail(str(error), 1) from None
+    uvicorn.run(application, host="127.0.0.1", port=port, access_log=False, log_level="warning")
+
+
+@app.command()
+def mcp(
+    http: Annotated[
+        bool, typer.Option("--http", help="Over HTTP on 127.0.0.1 with keys, instead of stdio.")
+    ] = False,
+    port: Annotated[int, typer.Option(help="Port on the loopback address.")] = 8001,
+    channels: Annotated[
+        str | None, typer.Option(help="Over stdio: the channels that the agent sees, by commas.")
+    ] = None,
+) -> None:
+    """Answer agents over MCP, on stdio or HTTP; docs/agents.md says how to connect one.
+
+    Needs the packages of requirements/serve.txt: `make serve` or `make setup-serve` installs them.
+    """
+    _extra("mcp")
+    from marketing_ai.assistant.ask import Assistant
+    from marketing_ai.mcp.server import create_server
+
+    try:
+        paths = find_paths()
+        keys = _keys_to_serve(paths) if http else None
+    except (ProjectNotFoundError, ValueError) as error:
+        raise _fail(str(error), 1) from None
+    seen = frozenset(c.strip() for c in channels.split(",")) if channels else None
+    server = create_server(Assistant(paths), seen, keys, f"http://127.0.0.1:{port}")
+    if http:
+        server.run("streamable-http", port=port)
+    else:
+        server.run("stdio")
+
+
+keys_app = typer.Typer(help="Keys of the API and of MCP over HTTP.", no_args_is_help=True)
+app.add_typer(keys_app, name="keys")
+
+
+@keys_app.command("create")
+def keys_create(
+    name: Annotated[str, typer.Argument(help="Whom the key is for.")],
+    channels: Annotated[
+        str | None, typer.Option(help="Channels that its holder sees, by commas; default: all.")
+    ] = None,
+    scopes: Annotated[
+        str, typer.Option(help="What it may be used for, by commas.")
+    ] = "ask,run,catalog",
+    days: Annotated[int | None, typer.Option(min=1, help="How long it lasts.")] = None,
+) -> None:
+    """Make a key and show it, this once."""
+    from marketing_ai.api.keys import SCOPES, KeyStore, Scope
+
+    wanted = {part.strip() for part in scopes.split(",")}
+    if unknown := wanted - set(SCOPES):
+        raise _fail(f"--scopes: {', '.join(sorted(unknown))}; known are {', '.join(SCOPES)}", 2)
+    given: frozenset[Scope] = frozenset(scope for scope in SCOPES if scope in wanted)
+    seen = frozenset(c.strip() for c in channels.split(",")) if channels else None
+    try:
+        key, text = KeyStore.of(find_paths()).create(name, given, seen, days)
+    except (ProjectNotFoundError, ValueError) as error:
+        raise _fail(str(error), 1) from None
+    console.print(f"key {key.id} for {escape(key.name)}; it is not shown again:")
+    typer.echo(text)
+
+
+@keys_app.command("list")
+def keys_list() -> None:
+    """Show the keys, without their secrets."""
+    from marketing_ai.api.keys import KeyStore
+
+    try:
+        known = KeyStore.of(find_paths()).keys()
+    except (ProjectNotFoundError, ValueError) as error:
+        raise _fail(str(error), 1) from None
+    for key in known:
+        seen = ",".join(sorted(key.channels)) if key.channels is not None else "all channels"
+        until = f"until {key.expires_at:%Y-%m-%d}" if key.expires_at else "no end"
+        state = "revoked" if key.revoked else until
+        line = f"{key.id}  {key.name}  {','.join(sorted(key.scopes))}  {seen}  {state}"
+        console.print(line, markup=False)
+
+
+@keys_app.command("revoke")
+def keys_revoke(key_id: Annotated[str, typer.Argument(help="Its id, from `keys list`.")]) -> None:
+    """Take a key back; a running server refuses it from the next request on."""
+    from marketing_ai.api.keys import KeyStore
+
+    try:
+        KeyStore.of(find_paths()).revoke(key_id)
+    except (ProjectNotFoundError, ValueError) as error:
+        raise _fail(str(error), 1) from None
+    console.print(f"[green]✓[/] {escape(key_id)} is revoked")
+
+
+def _extra(package: str) -> Any:
+    """A package of the servers, which `make build` does not install."""
+    try:
+        return import_module(package)
+    except ImportError:
+        text = f"{package} is not installed: `make setup-serve`, or pip install -e '.[serve]'"
+        raise _fail(text, 1) from None
+
+
+def _keys_to_serve(paths: Paths) -> KeyStore:
+    from marketing_ai.api.keys import KeyStore
+
+    store = KeyStore.of(paths)
+    if not store.keys():
+        raise ValueError("there is no key yet: `marketing keys create NAME` makes one")
+    return store
 
 
 @app.command()

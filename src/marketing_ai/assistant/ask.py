@@ -42,6 +42,7 @@ from marketing_ai.assistant.plan import (
     Plan,
     Query,
     Refuse,
+    SegmentMembers,
     SegmentProfiles,
     Underperforming,
     WhatIf,
@@ -131,13 +132,17 @@ class Answer:
         return plain
 
 
+Channels = frozenset[str] | None
+Values = dict[tuple[str, ...], list[tuple[str, str]]]
+POLICIES = 256  # catalogues kept at a time, one for each set of channels that a reader may see
+
+
 @dataclass
 class _State:
     """All that belongs to one publication."""
 
-    catalog: Catalog
     warehouse: Warehouse
-    values: dict[tuple[str, ...], list[tuple[str, str]]] = field(default_factory=dict)
+    catalogs: dict[Channels, tuple[Catalog, Values]] = field(default_factory=dict)
 
 
 class Assistant:
@@ -166,12 +171,31 @@ class Assistant:
             return state
 
     def _open(self, publication: Publication) -> _State:
-        catalog = read_catalog(publication, self.paths, project_currency(self.paths.root))
-        return _State(catalog, Warehouse(publication), value_index(catalog))
+        return _State(Warehouse(publication))
 
-    def catalog(self) -> Catalog:
-        """What can be asked about, in the newest publication."""
-        return self._current().catalog
+    def _visible(self, state: _State, channels: Channels) -> tuple[Catalog, Values]:
+        """What a reader may ask about, and the index of its names."""
+        known = state.catalogs.get(channels)
+        if known is None:
+            currency = project_currency(self.paths.root)
+            catalog = read_catalog(state.warehouse.publication, self.paths, currency, channels)
+            known = catalog, value_index(catalog)
+            if len(state.catalogs) >= POLICIES:
+                state.catalogs.clear()
+            state.catalogs[channels] = known
+        return known
+
+    def catalog(self, channels: frozenset[str] | None = None) -> Catalog:
+        """What can be asked about in the newest publication, by somebody who sees `channels`."""
+        return self._visible(self._current(), channels)[0]
+
+    def publication(self) -> Publication:
+        """The newest publication.
+
+        Raises:
+            NotPublishedError: there is none.
+        """
+        return self._current().warehouse.publication
 
     def ask(
         self,
@@ -193,8 +217,7 @@ class Assistant:
             CatalogError: the semantic manifest is missing.
         """
         state = self._current()
-        catalog = _visible(state.catalog, channels)
-        values = state.values if channels is None else value_index(catalog)
+        catalog, values = self._visible(state, channels)
         outcome = refusal = parse(question, catalog, values, last, options)
         if self.model is None:
             return self._finish(question, outcome, state, catalog, channels)
@@ -224,7 +247,7 @@ class Assistant:
     def run(self, plan: Plan, channels: frozenset[str] | None = None, question: str = "") -> Answer:
         """Answer a plan, such as an option of a question back; errors as `ask`."""
         state = self._current()
-        catalog = _visible(state.catalog, channels)
+        catalog, _values = self._visible(state, channels)
         conversation = Conversation(self.model) if self.model else None
         answer = self._finish(question, plan, state, catalog, channels, conversation)
         return replace(answer, prompts=tuple(conversation.prompts) if conversation else ())
@@ -255,8 +278,12 @@ class Assistant:
             metric = catalog.metrics[outcome.metric]
             text = f"{metric.label} ({metric.name}): {metric.description}"
             return Answer(status="answered", text=text, plan=outcome, **known)
+        compiled: Plan = outcome
+        if channels is not None and isinstance(outcome, Underperforming | SegmentMembers):
+            whole, _values = self._visible(state, None)
+            compiled = _without_shared(outcome, whole, channels)
         try:
-            statements = compile_plan(outcome, catalog, channels)
+            statements = compile_plan(compiled, catalog, channels)
         except PolicyError as error:
             return _refused(Refuse(code="not_permitted", message=f"Not permitted: {error}."), known)
         missing = {_table(s) for s in statements} - set(state.warehouse.columns)
@@ -359,23 +386,20 @@ def _table(statement: Statement) -> str:
     return table.name if table else ""
 
 
-def _visible(catalog: Catalog, channels: frozenset[str] | None) -> Catalog:
-    """The catalogue of somebody who may see some channels: names of others do not exist."""
-    if channels is None:
-        return catalog
-    campaigns = {
-        name: campaign
-        for name, campaign in catalog.campaigns.items()
-        if campaign.channels & channels
-    }
-    seen = tuple(c for c in catalog.channels if c in channels)
-    return Catalog(
-        **{
-            **{name: getattr(catalog, name) for name in catalog.__dataclass_fields__},
-            "campaigns": campaigns,
-            "channels": seen,
-        }
+def _without_shared(
+    plan: Underperforming | SegmentMembers, whole: Catalog, channels: frozenset[str]
+) -> Plan:
+    """Leave out campaigns whose figures are also those of channels that the reader may not see."""
+    shared = sorted(
+        name
+        for name, campaign in whole.campaigns.items()
+        if campaign.channels & channels and campaign.channels - channels
     )
+    hidden = tuple(
+        Filter(dimension="campaign", values=tuple(shared[at : at + 100]), exclude=True)
+        for at in range(0, len(shared), 100)
+    )
+    return plan.model_copy(update={"filters": (*plan.filters, *hidden)})
 
 
 def _checked(plan: Plan, catalog: Catalog) -> Plan | Refuse:

@@ -183,8 +183,20 @@ def _expand(formula: exp.Expr, formulas: dict[str, exp.Expr]) -> exp.Expr:
     return formula.copy().transform(replace)
 
 
-def read_catalog(publication: Publication, paths: Paths, currency: str) -> Catalog:
+def read_catalog(
+    publication: Publication,
+    paths: Paths,
+    currency: str,
+    channels: frozenset[str] | None = None,
+) -> Catalog:
     """Read the catalogue of one publication.
+
+    Args:
+        publication: whose tables.
+        paths: where the semantic manifest is.
+        currency: the declared currency.
+        channels: channels that the reader may see, None: all. Names, days and measures that only
+            rows of other channels have do not exist for this reader.
 
     Raises:
         CatalogError: the semantic manifest is missing.
@@ -192,6 +204,8 @@ def read_catalog(publication: Publication, paths: Paths, currency: str) -> Catal
     """
     metrics = read_metrics(paths.root / "target" / "semantic_manifest.json")
     kpi = publication.scan("marketing_kpi")
+    if channels is not None:
+        kpi = kpi.filter(pl.col("channel").is_in(sorted(channels)))
     measures = ["impressions", "clicks", "leads", "conversions", "cost", "revenue"]
     known = kpi.select(
         pl.col("date").min().alias("first"),
@@ -205,7 +219,7 @@ def read_catalog(publication: Publication, paths: Paths, currency: str) -> Catal
         .collect()
     )
     try:
-        profiles = publication.read("segment_profiles")["performance_segment"].to_list()
+        profiles = _performance_segments(publication, channels)
     except NotPublishedError:
         profiles = []
     return Catalog(
@@ -224,6 +238,17 @@ def read_catalog(publication: Publication, paths: Paths, currency: str) -> Catal
         currency=currency,
         reported=frozenset(m for m in measures if known[m][0]),
     )
+
+
+def _performance_segments(
+    publication: Publication, channels: frozenset[str] | None
+) -> list[str | None]:
+    if channels is None:
+        return publication.read("segment_profiles")["performance_segment"].to_list()
+    members = publication.scan("campaign_segments").filter(
+        pl.col("channel").is_in(sorted(channels))
+    )
+    return list(_distinct(members, "performance_segment"))
 
 
 def _distinct(frame: pl.LazyFrame, column: str) -> tuple[str, ...]:

@@ -335,7 +335,9 @@ def _what_if(at: At) -> list[Sentence]:
 def _reallocation(result: Result, at: At) -> list[Sentence]:
     total, gain = at(0, "current_revenue"), at(0, "delta_revenue")
     text = f"The same cost of {{{at(0, 'cost').id}}}, better split, is expected to bring "
-    text += f"a revenue of {{{at(0, 'revenue').id}}} instead of {{{total.id}}}, {{{gain.id}.signed}}"
+    text += (
+        f"a revenue of {{{at(0, 'revenue').id}}} instead of {{{total.id}}}, {{{gain.id}.signed}}"
+    )
     low = at(0, "delta_revenue_lower_80")
     if low.value is not None:
         text += f" ({{interval}} interval {{{low.id}.signed}} to "

@@ -1,0 +1,1 @@
+"""The assistant over HTTP: typed requests, keys with scopes and row policies, and an audit log."""
