@@ -8,7 +8,6 @@ happens to be true as well (two cells that are equal and alike), it is not count
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping

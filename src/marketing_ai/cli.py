@@ -526,7 +526,7 @@ def keys_list() -> None:
     from marketing_ai.api.keys import KeyStore
 
     try:
-        known = KeyStore.of(find_paths()).keys()
+        known = KeyStore.of(find_paths()).all()
     except (ProjectNotFoundError, ValueError) as error:
         raise _fail(str(error), 1) from None
     for key in known:
@@ -562,7 +562,7 @@ def _keys_to_serve(paths: Paths) -> KeyStore:
     from marketing_ai.api.keys import KeyStore
 
     store = KeyStore.of(paths)
-    if not store.keys():
+    if not store.all():
         raise ValueError("there is no key yet: `marketing keys create NAME` makes one")
     return store
 

@@ -75,7 +75,7 @@ class KeyStore:
         """The store of a project."""
         return cls(paths.lake / "api_keys.json")
 
-    def keys(self) -> tuple[Key, ...]:
+    def all(self) -> tuple[Key, ...]:
         """All keys, revoked ones too.
 
         Raises:
@@ -126,7 +126,7 @@ class KeyStore:
             created_at=now,
             expires_at=now + dt.timedelta(days=days) if days else None,
         )
-        self._write((*self.keys(), key))
+        self._write((*self.all(), key))
         return key, f"{PREFIX}_{key.id}_{secret}"
 
     def revoke(self, key_id: str) -> None:
@@ -135,7 +135,7 @@ class KeyStore:
         Raises:
             KeyFileError: there is no such key.
         """
-        keys = self.keys()
+        keys = self.all()
         if key_id not in {key.id for key in keys}:
             raise KeyFileError(f"there is no key {key_id}: `marketing keys list` shows them")
         self._write(
@@ -147,7 +147,7 @@ class KeyStore:
         prefix, _, rest = text.partition("_")
         key_id, _, secret = rest.partition("_")
         hashed = _hash(secret)
-        for key in self.keys():
+        for key in self.all():
             if key.id == key_id and prefix == PREFIX and hmac.compare_digest(key.hashed, hashed):
                 return key if key.is_valid(dt.datetime.now(dt.UTC)) else None
         return None

@@ -11,6 +11,8 @@ import itertools
 from dataclasses import dataclass
 from typing import Any, cast
 
+from pydantic import ValidationError
+
 from marketing_ai.assistant.catalog import DIMENSION_LABELS, Catalog, vocabulary
 from marketing_ai.assistant.link import Linked, Phrase, Slot, link, similar_names
 from marketing_ai.assistant.periods import Calendar, before, endpoints, read_period
@@ -120,6 +122,10 @@ def _assembled(linked: Linked, catalog: Catalog, last: Plan | None) -> Outcome:
         return _Assembly(linked, catalog).plan(last)
     except _UnclearError as unclear:
         return unclear.outcome
+    except ValidationError as error:
+        reason = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+        text = f"That cannot be asked in one question: {reason}."
+        return Refuse(code="not_understood", message=text, suggestions=EXAMPLES)
 
 
 def _not_understood(

@@ -76,8 +76,8 @@ class Query(_Strict):
             raise ValueError("a comparison with a baseline has no grain")
         if self.order_by == "change" and not self.baseline:
             raise ValueError("an order by change needs a baseline")
-        if self.share and (self.baseline or self.grain or self.having):
-            raise ValueError("a share has no baseline, grain or limit")
+        if self.share and self.baseline:
+            raise ValueError("a share has no baseline")
         if len(set(self.by)) < len(self.by) or len(set(self.metrics)) < len(self.metrics):
             raise ValueError("a metric or dimension is named twice")
         return self

@@ -7,7 +7,7 @@ versions, so a build that runs meanwhile, or one that failed, is invisible to it
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
@@ -87,6 +87,11 @@ def current_publication(paths: Paths | None = None) -> Publication:
         schema_folder=folder,
         versions=dict(zip(rows["table_name"], rows["delta_version"], strict=True)),
         row_counts=dict(zip(rows["table_name"], rows["row_count"], strict=True)),
-        published_at=rows["published_at"][0],
+        published_at=_utc(rows["published_at"][0]),
         version=table.version(),
     )
+
+
+def _utc(time: datetime) -> datetime:
+    # Spark writes it with a zone or without one, by the type of the column.
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

@@ -258,7 +258,7 @@ def said(assistant):
     """A ranking of performance segments: result, facts and its first sentence."""
     plan = SegmentProfiles(metrics=("roi", "revenue"))
     state = assistant._current()
-    (statement,) = compile_plan(plan, state.catalog)
+    (statement,) = compile_plan(plan, assistant.catalog())
     result = state.warehouse.run(statement)
     facts = facts_of(result, state.catalog)
     context = context_of(plan, state.catalog, result)
