@@ -92,6 +92,10 @@ setup-serve: .venv/serve.stamp ## the packages of the HTTP and MCP servers
 serve: setup-serve ## answer questions over HTTP on 127.0.0.1 (docs/api.md)
 	@$(BIN)/marketing serve $(ARGS)
 
+.PHONY: load-test
+load-test: .venv/dev.stamp ## the HTTP API with 50 clients at once on 100 k KPI rows
+	@$(BIN)/python -m benchmarks.api_load $(ARGS)
+
 .PHONY: lock
 lock: ## pin the requirements anew (needs uv)
 	@cd requirements && for set in dev serve build models; do \

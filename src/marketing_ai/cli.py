@@ -434,6 +434,9 @@ def ask(
 def serve(
     port: Annotated[int, typer.Option(help="Port on the loopback address.")] = 8000,
     rate: Annotated[str, typer.Option(help="Requests of one key.")] = "120/minute",
+    answers_kept: Annotated[
+        int, typer.Option(min=0, help="Answers kept, until something newer is published.")
+    ] = 2000,
     no_auth: Annotated[
         bool, typer.Option("--no-auth", help="Accept everybody on this machine, without a key.")
     ] = False,
@@ -451,7 +454,7 @@ def serve(
         paths = find_paths()
         keys = None if no_auth else _keys_to_serve(paths)
         paths.logs.mkdir(exist_ok=True)
-        settings = Settings(keys, rate, paths.logs / "api_audit.jsonl")
+        settings = Settings(keys, rate, paths.logs / "api_audit.jsonl", answers_kept)
         application = create_app(Assistant(paths), settings)
     except (ProjectNotFoundError, ValueError) as error:
         raise _fail(str(error), 1) from None

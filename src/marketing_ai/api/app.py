@@ -153,8 +153,8 @@ class _Guarded:
 
     def __init__(self, app: ASGIApp, audit: Path | None) -> None:
         self._app = app
-        self._audit = audit
-        self._lock = threading.Lock()
+        # One write a line: lines of two requests do not mix.
+        self._audit = audit.open("a", encoding="utf-8", buffering=1) if audit else None
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -199,8 +199,7 @@ class _Guarded:
             "milliseconds": round(seconds * 1000, 1),
             **scope["state"]["audit"],
         }
-        with self._lock, self._audit.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line, ensure_ascii=True) + "\n")
+        self._audit.write(json.dumps(line, ensure_ascii=True) + "\n")
 
 
 async def _body(receive: Receive, headers: dict[bytes, bytes]) -> tuple[Receive, bool]:
@@ -288,7 +287,16 @@ def create_app(assistant: Assistant, settings: Settings) -> FastAPI:
     answers = _Answers(settings.answers_kept)
 
     async def answered(request: Request, key: Key | None, body: Ask | Run) -> tuple[Answer, bytes]:
-        return await run_in_threadpool(_answer, request, key, body, assistant, answers)
+        newest = assistant.opened()
+        if newest is None:
+            newest = await run_in_threadpool(assistant.publication)
+        decides = (newest.version, key.channels if key else None, body.model_dump_json())
+        found = answers.get(decides)
+        if found is None:
+            found = await run_in_threadpool(_answer, key, body, assistant)
+            answers.put(decides, found)
+        request.state.audit |= _audited(found[0])
+        return found
 
     @app.post("/v1/ask", response_model=AnswerBody)
     async def ask(request: Request, body: Ask, key: Asker) -> Response:
@@ -332,22 +340,17 @@ def create_app(assistant: Assistant, settings: Settings) -> FastAPI:
     return app
 
 
-def _answer(
-    request: Request, key: Key | None, body: Ask | Run, assistant: Assistant, answers: _Answers
-) -> tuple[Answer, bytes]:
+def _answer(key: Key | None, body: Ask | Run, assistant: Assistant) -> tuple[Answer, bytes]:
     channels = key.channels if key else None
-    decides = (assistant.publication().version, channels, body.model_dump_json())
-    found = answers.get(decides)
-    if found is None:
-        if isinstance(body, Run):
-            answer = assistant.run(body.plan, channels)
-        else:
-            answer = assistant.ask(body.question, body.last, channels, body.options)
-        plain = answer_body(answer)
-        found = answer, plain.model_dump_json().encode()
-        answers.put(decides, found)
-    answer = found[0]
-    request.state.audit |= {
+    if isinstance(body, Run):
+        answer = assistant.run(body.plan, channels)
+    else:
+        answer = assistant.ask(body.question, body.last, channels, body.options)
+    return answer, answer_body(answer).model_dump_json().encode()
+
+
+def _audited(answer: Answer) -> dict[str, Any]:
+    return {
         "question": answer.question,
         "status": answer.status,
         "code": answer.code,
@@ -355,7 +358,6 @@ def _answer(
         "sql_sha256": hashlib.sha256("\n".join(answer.sql).encode()).hexdigest()[:16],
         "publication": answer.publication,
     }
-    return found
 
 
 async def _events(answer: Answer) -> AsyncIterator[ServerSentEvent]:

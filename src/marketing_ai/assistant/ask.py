@@ -160,11 +160,32 @@ class Assistant:
         self.rule = underperformance_rule(self.paths.root)
         self._lock = threading.Lock()
         self._state: _State | None = None
+        self._read_at: int | None = None
+
+    def _changed_at(self) -> int | None:
+        # A publication is a new file in this folder, so the folder's time tells of one cheaply.
+        log = self.paths.lake / f"{self.paths.schema}.db" / "publication" / "_delta_log"
+        try:
+            return log.stat().st_mtime_ns
+        except OSError:
+            return None
+
+    def opened(self) -> Publication | None:
+        """The newest publication where its tables are open already; never waits."""
+        state, changed = self._state, self._changed_at()
+        if state is None or changed is None or changed != self._read_at:
+            return None
+        return state.warehouse.publication
 
     def _current(self) -> _State:
+        state = self._state
+        if state is not None and self.opened() is state.warehouse.publication:
+            return state
+        changed = self._changed_at()
         publication = current_publication(self.paths)
         with self._lock:
             state = self._state
+            self._read_at = changed
             if state is None or state.warehouse.publication.version != publication.version:
                 state = self._open(publication)
                 self._state = state

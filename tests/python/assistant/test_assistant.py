@@ -11,7 +11,10 @@ import pytest
 from sqlglot import exp
 from typer.testing import CliRunner
 
+from evaluation.assistant import corruption
+from evaluation.assistant.truth import load_questions
 from marketing_ai.assistant import guard
+from marketing_ai.assistant import verify as verifier
 from marketing_ai.assistant.ask import Assistant
 from marketing_ai.assistant.compile import Statement, compile_plan
 from marketing_ai.assistant.facts import facts_of, safe_name
@@ -260,8 +263,8 @@ def said(assistant):
     state = assistant._current()
     (statement,) = compile_plan(plan, assistant.catalog())
     result = state.warehouse.run(statement)
-    facts = facts_of(result, state.catalog)
-    context = context_of(plan, state.catalog, result)
+    facts = facts_of(result, assistant.catalog())
+    context = context_of(plan, assistant.catalog(), result)
     return result, {f.id: f for f in facts}, context, narrate(plan, result, facts)[0]
 
 
@@ -289,6 +292,26 @@ def test_a_true_sentence_passes_and_each_corruption_is_caught(said):
     for bad, known in corrupted:
         with pytest.raises(ClaimError):
             verify(bad, known, context, result)
+
+
+def test_thousands_of_corrupted_sentences_are_refused_and_no_true_one(assistant):
+    tried = corruption.run(load_questions(), assistant)
+    assert tried.answers >= 300
+    assert tried.total >= 10_000
+    assert tried.alarms == []
+    assert tried.missed == []
+
+
+@pytest.mark.parametrize(
+    "rule",
+    ["_check_cell", "_check_claim", "_check_comparing", "_check_signs", "_check_names",
+     "_check_metrics", "_check_shares", "_check_periods", "_check_baselines", "_check_intervals"],
+)  # fmt: skip
+def test_each_rule_of_the_verifier_is_needed(assistant, monkeypatch, rule):
+    monkeypatch.setattr(verifier, rule, lambda *_: None)
+    questions = load_questions()
+    few = questions.model_copy(update={"golden": questions.golden[::3]})
+    assert corruption.run(few, assistant).missed
 
 
 def test_names_are_data_and_nothing_else():
