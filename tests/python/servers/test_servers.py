@@ -27,6 +27,7 @@ from marketing_ai.api.app import LARGEST_BODY, Settings, create_app
 from marketing_ai.api.keys import KeyStore
 from marketing_ai.assistant.ask import Assistant
 from marketing_ai.cli import app as cli
+from marketing_ai.integrations.langchain import KpiRetriever, marketing_tools
 from marketing_ai.mcp.server import create_server
 from marketing_ai.paths import Paths
 from tests.python.conftest import ROOT
@@ -293,3 +294,18 @@ def test_keys_are_made_listed_and_revoked_in_the_terminal(tmp_path, monkeypatch)
     assert "revoked" in run(cli, ["keys", "list"]).output
     assert run(cli, ["keys", "revoke", "nope"]).exit_code == 1
     assert run(cli, ["keys", "create", "X", "--scopes", "drop"]).exit_code == 2
+
+
+def test_langchain_gets_tools_and_rows_that_can_be_cited(paths):
+    assistant, social = Assistant(paths), frozenset({"social"})
+    tools = {tool.name: tool for tool in marketing_tools(assistant, social)}
+    told = json.loads(tools["ask_kpi"].invoke(ROI))
+    assert [row[0] for row in told["rows"]] == ["social"]
+    plan = {"kind": "query", "metrics": ["cost"], "by": ["channel"]}
+    queried = json.loads(tools["query_kpi"].invoke({"plan": plan}))
+    assert queried["rows"] == [["social", 300.0]]
+    (found,) = KpiRetriever(assistant=assistant, channels=social).invoke("Cost by channel")
+    assert found.page_content == "channel: social; cost: 300.00 EUR"
+    assert found.metadata["row"] == 0
+    assert "marketing_kpi" in found.metadata["sql"]
+    assert KpiRetriever(assistant=assistant).invoke("What is the NPS?") == []
