@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from evaluation.assistant import corruption, tenants
+from evaluation.assistant import attacks, corruption, tenants
 from evaluation.assistant.run import (
     Score,
     clarifications,
@@ -31,6 +31,7 @@ from evaluation.assistant.run import (
 )
 from evaluation.assistant.truth import connect, load_questions
 from marketing_ai.assistant.ask import Assistant
+from marketing_ai.assistant.warehouse import Warehouse
 from marketing_ai.lake.publication import current_publication
 from marketing_ai.paths import find_paths
 from marketing_ai.simulate import demo_config, simulate
@@ -92,6 +93,7 @@ def main(
         wrong, asked = wrong + silent, asked + total
     sentences = corruption.run(questions, assistant)
     tries, leaks = tenants.run(assistant)
+    attacked = attacks.run(Warehouse(assistant.publication()))
     changed = differing_plans(
         [p.text for intent in questions.golden for p in intent.select("visible")], assistant
     )
@@ -102,6 +104,10 @@ def main(
          sentences.caught / sentences.total >= CAUGHT),
         ("false alarms of the verifier", float(len(sentences.alarms)),
          f"{len(sentences.alarms)} of {sentences.answers} answers", not sentences.alarms),
+        ("SQL attacks executed", float(len(attacked.executed)),
+         f"{len(attacked.executed)} of {attacked.tried:,} (one SELECT only: "
+         f"{attacked.usual_let_through:,} let through, {attacked.usual_executed} of them run on "
+         "DuckDB)", not attacked.executed),
         ("cross-tenant leaks", float(len(leaks)), f"{len(leaks)} of {tries} tries", not leaks),
         ("same question, another plan", float(changed), f"{changed}", not changed),
     ]  # fmt: skip

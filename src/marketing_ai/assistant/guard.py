@@ -7,6 +7,7 @@ no guard: on Spark a plain SELECT can read files, call Java and run a shell.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import sqlglot
@@ -32,6 +33,7 @@ _TYPES = frozenset({exp.DType.DOUBLE, exp.DType.DATE})
 _GRAINS = frozenset({"DAY", "WEEK", "MONTH", "QUARTER"})
 _SELECT_PARTS = frozenset({"expressions", "from_", "where", "group", "having", "order", "limit"})
 _TABLE_PARTS = frozenset({"this"})
+_PARAMETER = re.compile(r"p\d+")
 
 
 class GuardError(PermissionError):
@@ -94,6 +96,10 @@ def _check_parts(node: exp.Expr) -> None:
         raise GuardError("a column is named by its name alone")
     if isinstance(node, exp.Star) and not isinstance(node.parent, exp.Count):
         raise GuardError("* is not allowed")
+    if isinstance(node, exp.Group) and used - {"expressions"}:
+        raise GuardError("GROUP BY takes expressions")
+    if isinstance(node, exp.Parameter | exp.Placeholder) and not _PARAMETER.fullmatch(node.name):
+        raise GuardError("this parameter is not one of ours")
     if isinstance(node, exp.Cast) and (used - {"this", "to"}):
         raise GuardError("this cast is not allowed")
     if isinstance(node, exp.DataType) and (node.this not in _TYPES or used - {"this"}):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from contextlib import suppress
 from dataclasses import replace
 
 import polars as pl
@@ -11,7 +12,7 @@ import pytest
 from sqlglot import exp
 from typer.testing import CliRunner
 
-from evaluation.assistant import corruption
+from evaluation.assistant import attacks, corruption
 from evaluation.assistant.truth import load_questions
 from marketing_ai.assistant import guard
 from marketing_ai.assistant import verify as verifier
@@ -222,6 +223,33 @@ def test_the_guard_stops_what_is_not_listed(statement, dialect):
     tables = {"marketing_kpi": frozenset({"cost", "revenue", "date"})}
     with pytest.raises(guard.GuardError):
         guard.check(statement, tables, dialect)
+
+
+def _let_through(warehouse) -> list[str]:
+    """Of a thousand attacks, those that the guard does not stop."""
+    passed = []
+    for statement in list(attacks.statements())[::5]:
+        for dialect in ("duckdb", "spark"):
+            with suppress(guard.GuardError):
+                guard.check(statement, warehouse.columns, dialect)
+                passed.append(statement)
+    return passed
+
+
+@pytest.fixture(scope="module")
+def warehouse(demo):
+    return Warehouse(demo.publication())
+
+
+def test_a_thousand_attacks_are_stopped(warehouse):
+    assert len(list(attacks.statements())) >= 2_000
+    assert _let_through(warehouse) == []
+
+
+@pytest.mark.parametrize("rule", ["_check_names", "_check_parts"])
+def test_each_rule_of_the_guard_is_needed(warehouse, monkeypatch, rule):
+    monkeypatch.setattr(guard, rule, lambda *_: None)
+    assert _let_through(warehouse)
 
 
 def test_the_engine_itself_reaches_no_file(demo):
