@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from evaluation.assistant import attacks, corruption, tenants
+from evaluation.assistant import attacks, corruption, hostile_names, tenants
 from evaluation.assistant.run import (
     Score,
     clarifications,
@@ -93,6 +93,7 @@ def main(
         wrong, asked = wrong + silent, asked + total
     sentences = corruption.run(questions, assistant)
     tries, leaks = tenants.run(assistant)
+    named, altered = hostile_names.run(questions.data_injections, assistant)
     attacked = attacks.run(Warehouse(assistant.publication()))
     changed = differing_plans(
         [p.text for intent in questions.golden for p in intent.select("visible")], assistant
@@ -108,6 +109,8 @@ def main(
          f"{len(attacked.executed)} of {attacked.tried:,} (one SELECT only: "
          f"{attacked.usual_let_through:,} let through, {attacked.usual_executed} of them run on "
          "DuckDB)", not attacked.executed),
+        ("answers changed by hostile names", float(len(altered)),
+         f"{len(altered)}, with {named} names", not altered),
         ("cross-tenant leaks", float(len(leaks)), f"{len(leaks)} of {tries} tries", not leaks),
         ("same question, another plan", float(changed), f"{changed}", not changed),
     ]  # fmt: skip
@@ -126,6 +129,8 @@ def main(
         console.print(f"{name}: {text}" + ("" if held else "  ← below its bar"))
     if failures:
         _print_failures(console, scores, sentences, leaks)
+        for change in altered:
+            console.print(f"changed by a name: {change.question} | {change.part}", markup=False)
     folder = find_paths().root / "target" / "assistant_evaluation"
     _write_report(folder, headings, rows, bars, simulator, scores)
     console.print(f"report: {folder / 'report.html'}")

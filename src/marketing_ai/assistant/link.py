@@ -104,13 +104,29 @@ def _phrases() -> dict[Phrase, dict[str, Any]]:
     return index
 
 
+def _is_ours(phrase: Phrase, catalog: Catalog, dimension: str) -> bool:
+    """Whether a name says something else already: a metric, a number, a period, an order."""
+    linked = link(" ".join(phrase), catalog, {})
+    said = {kind for slot in linked.slots for kind in slot.meanings}
+    # "display" is a channel before it is a word that says little; a campaign "Total" is not.
+    return not linked.residual and bool(said - ({"filler"} if dimension == "channel" else set()))
+
+
 def value_index(catalog: Catalog) -> dict[Phrase, list[tuple[str, str]]]:
-    """(dimension, value) by the words of every name; names can be shared."""
+    """(dimension, value) by the words of every name; names can be shared.
+
+    A name that is one of our own words, a number or a period is not in it: it would take the word
+    from every other question. Such a campaign is asked for by its id.
+    """
     index: dict[Phrase, list[tuple[str, str]]] = {}
 
     def add(text: str | None, dimension: str, value: str) -> None:
         phrase = words_of(text or "")
-        if phrase and (dimension, value) not in index.setdefault(phrase, []):
+        if (
+            phrase
+            and not _is_ours(phrase, catalog, dimension)
+            and (dimension, value) not in index.setdefault(phrase, [])
+        ):
             index[phrase].append((dimension, value))
 
     for campaign in catalog.campaigns.values():
