@@ -85,6 +85,10 @@ evaluate-assistant: .venv/build.stamp ## questions to the assistant against hand
 small-model: .venv/dev.stamp .venv/models.stamp ## a real small language model on loopback reads and words (200 MB more)
 	@$(BIN)/python -m benchmarks.small_model
 
+.PHONY: faults-assistant
+faults-assistant: .venv/build.stamp ## seeded faults that the assistant's evaluation must catch (20 minutes)
+	@$(BIN)/python -m evaluation.assistant.faults $(ARGS)
+
 .PHONY: setup-serve
 setup-serve: .venv/serve.stamp ## the packages of the HTTP and MCP servers
 

@@ -28,6 +28,7 @@ from evaluation.assistant.run import (
     refusals,
     simulator_truth,
     what_ifs,
+    written,
 )
 from evaluation.assistant.truth import connect, load_questions
 from marketing_ai.assistant.ask import Assistant
@@ -60,6 +61,12 @@ def differing_plans(score_questions: list[str], assistant: Assistant) -> int:
 def main(
     heldout: Annotated[bool, typer.Option(help="The set-aside third instead.")] = False,
     failures: Annotated[bool, typer.Option(help="List what is not right.")] = False,
+    sql: Annotated[
+        bool, typer.Option("--attacks/--no-attacks", help="Also the SQL attacks (half a minute).")
+    ] = True,
+    report: Annotated[
+        Path | None, typer.Option(help="Folder of the report; default: target.")
+    ] = None,
 ) -> None:
     """Evaluate the assistant on the published demo."""
     console = Console(width=140)
@@ -91,29 +98,36 @@ def main(
             )
         )
         wrong, asked = wrong + silent, asked + total
+    told = written(questions, assistant)
     sentences = corruption.run(questions, assistant)
     tries, leaks = tenants.run(assistant)
     named, altered = hostile_names.run(questions.data_injections, assistant)
-    attacked = attacks.run(Warehouse(assistant.publication()))
+    attacked = attacks.run(Warehouse(assistant.publication())) if sql else None
     changed = differing_plans(
         [p.text for intent in questions.golden for p in intent.select("visible")], assistant
     )
     bars = [
         ("silently wrong", wrong / asked, f"{wrong} of {asked}", wrong / asked <= SILENTLY_WRONG),
+        ("numbers of a text that are in no row", float(told.counts["wrong"]),
+         f"{told.counts['wrong']} of {told.counts.total()} texts", not told.counts["wrong"]),
         ("corrupted sentences caught", sentences.caught / sentences.total,
          f"{sentences.caught:,} of {sentences.total:,}",
          sentences.caught / sentences.total >= CAUGHT),
         ("false alarms of the verifier", float(len(sentences.alarms)),
          f"{len(sentences.alarms)} of {sentences.answers} answers", not sentences.alarms),
-        ("SQL attacks executed", float(len(attacked.executed)),
-         f"{len(attacked.executed)} of {attacked.tried:,} (one SELECT only: "
-         f"{attacked.usual_let_through:,} let through, {attacked.usual_executed} of them run on "
-         "DuckDB)", not attacked.executed),
         ("answers changed by hostile names", float(len(altered)),
          f"{len(altered)}, with {named} names", not altered),
         ("cross-tenant leaks", float(len(leaks)), f"{len(leaks)} of {tries} tries", not leaks),
         ("same question, another plan", float(changed), f"{changed}", not changed),
     ]  # fmt: skip
+    if attacked is not None:
+        usual = f"{attacked.usual_let_through:,} let through, {attacked.usual_executed} of them run"
+        text = (
+            f"{len(attacked.executed)} of {attacked.tried:,} (one SELECT only: {usual} on DuckDB)"
+        )
+        bars.append(
+            ("SQL attacks executed", float(len(attacked.executed)), text, not attacked.executed)
+        )
     real = simulator_truth(questions, assistant, simulate(demo_config()))
     simulator = (
         f"what-ifs against the simulator: {real.right_way} of {real.asked} move the right way, "
@@ -128,10 +142,10 @@ def main(
     for name, _, text, held in bars:
         console.print(f"{name}: {text}" + ("" if held else "  ← below its bar"))
     if failures:
-        _print_failures(console, scores, sentences, leaks)
+        _print_failures(console, scores | {"numbers as written": told}, sentences, leaks)
         for change in altered:
             console.print(f"changed by a name: {change.question} | {change.part}", markup=False)
-    folder = find_paths().root / "target" / "assistant_evaluation"
+    folder = report or find_paths().root / "target" / "assistant_evaluation"
     _write_report(folder, headings, rows, bars, simulator, scores)
     console.print(f"report: {folder / 'report.html'}")
     sys.exit(not all(held for *_, held in bars))

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from collections import Counter
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import duckdb
@@ -306,3 +308,48 @@ def injections(
         difference = compare(answer, truth, run_truth(truth, connection))
         score.add("right" if difference is None else "wrong", entry.q, str(difference))
     return score
+
+
+_NO_CELLS = re.compile(r"\d{4}-\d{2}-\d{2}|Q\d \d{4}|80 % interval|\([^()]*target[^()]*\)")
+_NUMBER = re.compile(r"(?<![\w.])([−+]?)(\d[\d,]*(?:\.\d+)?)( %)?")
+
+
+def written(questions: Questions, assistant: Assistant) -> Score:
+    """Numbers of the text, read back from it: each is a cell, a limit or a count, as rounded."""
+    score = Score()
+    for intent in questions.golden:
+        for phrasing in intent.select("visible")[:3]:
+            answer = assistant.ask(phrasing.text)
+            if answer.status != "answered" or not answer.rows:
+                continue
+            text = _NO_CELLS.sub("", answer.text)
+            for period in (
+                getattr(answer.plan, "period", None),
+                getattr(answer.plan, "baseline", None),
+            ):
+                text = text.replace(period.label, "") if period else text
+            # Reasons are a text of the table, written by the model that made it.
+            if answer.plan is not None and answer.plan.kind == "underperforming":
+                text = text.split(".")[0]
+            values = [v for row in answer.rows for v in row if not isinstance(v, bool)]
+            cells = [float(v) for v in values if isinstance(v, int | float | Decimal)]
+            cells += [limit.value for limit in getattr(answer.plan, "having", ())]
+            cells.append(float(answer.total_rows))
+            wrong = [found[0] for found in _NUMBER.finditer(text) if not _is_cell(found, cells)]
+            score.add("wrong" if wrong else "right", phrasing.text, f"{wrong} in {answer.text}")
+    return score
+
+
+def _is_cell(found: re.Match[str], cells: list[float]) -> bool:
+    sign, digits, percent = found.groups()
+    number = float(digits.replace(",", "")) * (-1 if sign == "−" else 1)
+    places = len(digits.partition(".")[2])
+    if percent and places != 1:
+        return False
+    # Below a thousand, what is no whole number is written with its decimals.
+    least = 0.5 * 10.0**-places
+    return any(
+        abs((cell * 100 if percent else cell) - number) <= least * 1.0001
+        and (percent or places or cell == int(cell) or abs(cell) >= 1000)
+        for cell in cells
+    )
