@@ -492,6 +492,34 @@ def mcp(
         server.run("stdio")
 
 
+@app.command()
+def genie(
+    schema: Annotated[
+        str, typer.Option(help="Catalogue and schema of the tables on Databricks.")
+    ] = "main.marketing",
+    explain: Annotated[
+        str | None, typer.Option(help="Instead: SQL that has ai_query explain this question.")
+    ] = None,
+    endpoint: Annotated[
+        str, typer.Option(help="Serving endpoint for --explain.")
+    ] = "databricks-meta-llama-3-3-70b-instruct",
+) -> None:
+    """Print a Databricks Genie space (JSON), or an ai_query statement; neither was run here."""
+    from marketing_ai.assistant.ask import Assistant
+    from marketing_ai.assistant.catalog import CatalogError
+    from marketing_ai.integrations.databricks import ai_query_sql, genie_space
+
+    try:
+        assistant = Assistant(find_paths())
+        if explain:
+            typer.echo(ai_query_sql(assistant, schema, explain, endpoint))
+        else:
+            space = genie_space(assistant, schema)
+            typer.echo(json.dumps(space, indent=1, ensure_ascii=False))
+    except (NotPublishedError, ProjectNotFoundError, CatalogError, ValueError) as error:
+        raise _fail(str(error), 1) from None
+
+
 keys_app = typer.Typer(help="Keys of the API and of MCP over HTTP.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
 

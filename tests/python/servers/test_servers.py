@@ -16,6 +16,7 @@ import httpx2
 import polars as pl
 import pytest
 import schemathesis
+import sqlglot
 from fastapi.testclient import TestClient
 from hypothesis import given, settings
 from mcp import Client, StdioServerParameters
@@ -27,6 +28,7 @@ from marketing_ai.api.app import LARGEST_BODY, Settings, create_app
 from marketing_ai.api.keys import KeyStore
 from marketing_ai.assistant.ask import Assistant
 from marketing_ai.cli import app as cli
+from marketing_ai.integrations.databricks import ai_query_sql, genie_space
 from marketing_ai.integrations.langchain import KpiRetriever, marketing_tools
 from marketing_ai.mcp.server import create_server
 from marketing_ai.paths import Paths
@@ -309,3 +311,21 @@ def test_langchain_gets_tools_and_rows_that_can_be_cited(paths):
     assert found.metadata["row"] == 0
     assert "marketing_kpi" in found.metadata["sql"]
     assert KpiRetriever(assistant=assistant).invoke("What is the NPS?") == []
+
+
+def test_a_genie_space_has_the_metrics_of_dbt_and_sql_that_databricks_reads(paths):
+    assistant = Assistant(paths)
+    space = genie_space(assistant, "main.ads", ["ROI by channel", "What is the NPS?"],
+                        {"How much?": "select sum(cost) from marketing_kpi"})  # fmt: skip
+    (trusted,) = space["instructions"]["example_question_sqls"]
+    assert trusted["question"] == ["ROI by channel"]
+    sql = [trusted["sql"][0], space["benchmarks"]["questions"][0]["answer"][0]["content"][0],
+           ai_query_sql(assistant, "main.ads", "ROI by channel", "model")]  # fmt: skip
+    for text in sql:
+        tables = list(sqlglot.parse_one(text, read="databricks").find_all(sqlglot.exp.Table))
+        assert "main.ads.marketing_kpi" in {table.sql() for table in tables}
+    measures = {m["alias"]: m["sql"][0] for m in space["instructions"]["sql_snippets"]["measures"]}
+    assert set(measures) == set(assistant.catalog().metrics)
+    assert measures["ctr"] == "SUM(clicks) / NULLIF(SUM(impressions), 0)"
+    assert len(space["config"]["sample_questions"]) == 2
+    assert genie_space(assistant, "main.ads") == genie_space(assistant, "main.ads")
