@@ -96,6 +96,10 @@ setup-serve: .venv/serve.stamp ## the packages of the HTTP and MCP servers
 serve: setup-serve ## answer questions over HTTP on 127.0.0.1 (docs/api.md)
 	@$(BIN)/marketing serve $(ARGS)
 
+.PHONY: mcp
+mcp: setup-serve ## answer agents over MCP on 127.0.0.1, with keys (docs/agents.md)
+	@$(BIN)/marketing mcp --http $(ARGS)
+
 .PHONY: load-test
 load-test: .venv/dev.stamp ## the HTTP API with 50 clients at once on 100 k KPI rows
 	@$(BIN)/python -m benchmarks.api_load $(ARGS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -440,6 +441,10 @@ def serve(
     no_auth: Annotated[
         bool, typer.Option("--no-auth", help="Accept everybody on this machine, without a key.")
     ] = False,
+    model: Annotated[
+        bool,
+        typer.Option("--model", help="Use the language model of docs/language_models.md."),
+    ] = False,
 ) -> None:
     """Answer questions over HTTP on 127.0.0.1; docs/api.md has every path.
 
@@ -449,14 +454,16 @@ def serve(
     uvicorn = _extra("uvicorn")
     from marketing_ai.api.app import Settings, create_app
     from marketing_ai.assistant.ask import Assistant
+    from marketing_ai.assistant.models.client import find_model
+    from marketing_ai.assistant.models.settings import SettingsError
 
     try:
         paths = find_paths()
         keys = None if no_auth else _keys_to_serve(paths)
         paths.logs.mkdir(exist_ok=True)
         settings = Settings(keys, rate, paths.logs / "api_audit.jsonl", answers_kept)
-        application = create_app(Assistant(paths), settings)
-    except (ProjectNotFoundError, ValueError) as error:
+        application = create_app(Assistant(paths, find_model(model)), settings)
+    except (ProjectNotFoundError, SettingsError, ValueError) as error:
         raise _fail(str(error), 1) from None
     uvicorn.run(application, host="127.0.0.1", port=port, access_log=False, log_level="warning")
 
@@ -473,6 +480,7 @@ def mcp(
 ) -> None:
     """Answer agents over MCP, on stdio or HTTP; docs/agents.md says how to connect one.
 
+    Over stdio, the variable MARKETING_API_KEY gives the agent the scopes and channels of a key.
     Needs the packages of requirements/serve.txt: `make serve` or `make setup-serve` installs them.
     """
     _extra("mcp")
@@ -481,11 +489,16 @@ def mcp(
 
     try:
         paths = find_paths()
-        keys = _keys_to_serve(paths) if http else None
+        own_key = None if http else os.environ.get("MARKETING_API_KEY")
+        keys = _keys_to_serve(paths) if http or own_key is not None else None
+        if keys and own_key is not None and keys.find(own_key) is None:
+            raise ValueError("the key of MARKETING_API_KEY is wrong, revoked or expired")
     except (ProjectNotFoundError, ValueError) as error:
         raise _fail(str(error), 1) from None
-    seen = frozenset(c.strip() for c in channels.split(",")) if channels else None
-    server = create_server(Assistant(paths), seen, keys, f"http://127.0.0.1:{port}")
+    seen = _channels(channels)
+    if seen is not None and keys is not None:
+        raise _fail("--channels: with a key, the channels are those of the key", 2)
+    server = create_server(Assistant(paths), seen, keys, f"http://127.0.0.1:{port}", own_key)
     if http:
         server.run("streamable-http", port=port)
     else:
@@ -542,11 +555,16 @@ def keys_create(
     if unknown := wanted - set(SCOPES):
         raise _fail(f"--scopes: {', '.join(sorted(unknown))}; known are {', '.join(SCOPES)}", 2)
     given: frozenset[Scope] = frozenset(scope for scope in SCOPES if scope in wanted)
-    seen = frozenset(c.strip() for c in channels.split(",")) if channels else None
+    seen = _channels(channels)
     try:
-        key, text = KeyStore.of(find_paths()).create(name, given, seen, days)
-    except (ProjectNotFoundError, ValueError) as error:
+        paths = find_paths()
+        unknown_channels = _unknown(seen, paths)
+        key, text = KeyStore.of(paths).create(name, given, seen, days)
+    except (ProjectNotFoundError, NotPublishedError, ValueError) as error:
         raise _fail(str(error), 1) from None
+    if unknown_channels:
+        names = ", ".join(unknown_channels)
+        errors.print(f"not in the published data: {names}", style="yellow", markup=False)
     console.print(f"key {key.id} for {escape(key.name)}; it is not shown again:")
     typer.echo(text)
 
@@ -578,6 +596,24 @@ def keys_revoke(key_id: Annotated[str, typer.Argument(help="Its id, from `keys l
     except (ProjectNotFoundError, ValueError) as error:
         raise _fail(str(error), 1) from None
     console.print(f"[green]✓[/] {escape(key_id)} is revoked")
+
+
+def _channels(text: str | None) -> frozenset[str] | None:
+    """Channels of an option; an empty one is a mistake and must not come to mean all."""
+    if text is None:
+        return None
+    names = frozenset(part.strip() for part in text.split(",")) - {""}
+    if not names:
+        raise _fail("--channels: name at least one; leave the option out for all", 2)
+    return names
+
+
+def _unknown(channels: frozenset[str] | None, paths: Paths) -> list[str]:
+    """Channels without a published row, where something is published."""
+    if channels is None or _published(paths) is None:
+        return []
+    known = current_publication(paths).read("marketing_kpi")["channel"].unique()
+    return sorted(channels - set(known))
 
 
 def _extra(package: str) -> Any:

@@ -7,8 +7,10 @@ may do, which channels it sees and how often it may ask; every request is in the
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
+import logging
 import math
 import re
 import threading
@@ -43,14 +45,16 @@ from marketing_ai.api.bodies import (
     answer_body,
     catalog_body,
 )
-from marketing_ai.api.keys import Key, KeyStore, Scope
+from marketing_ai.api.keys import Key, KeyFileError, KeyStore, Scope
 from marketing_ai.assistant.ask import Answer, Assistant
 from marketing_ai.assistant.catalog import CatalogError
+from marketing_ai.assistant.guard import GuardError
 from marketing_ai.assistant.warehouse import QueryTimeoutError
 from marketing_ai.lake.publication import NotPublishedError
 
 LARGEST_BODY = 64 * 1024
 ANSWERS_KEPT = 2000
+BYTES_KEPT = 64 * 1024 * 1024
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{8,64}$")
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -58,6 +62,8 @@ _HEADERS = (
     (b"referrer-policy", b"no-referrer"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
+_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
+_log = logging.getLogger(__name__)
 _bearer = HTTPBearer(auto_error=False, description="a key of `marketing keys create`")
 
 
@@ -69,7 +75,8 @@ class Settings:
         keys: the keys that are accepted; None: everybody may do everything (loopback only).
         rate: requests of one key, such as "60/minute".
         audit: file of the audit log, one JSON object a line; None: none.
-        answers_kept: answers kept for the same question on the same publication; 0: none.
+        answers_kept: answers kept for the same question on the same publication; 0, or with a
+            language model: none.
     """
 
     keys: KeyStore | None
@@ -78,26 +85,37 @@ class Settings:
     answers_kept: int = ANSWERS_KEPT
 
 
+@dataclass(frozen=True)
+class _Given:
+    """An answer as it is sent, and what the audit log says of it."""
+
+    text: bytes
+    audit: dict[str, Any]
+
+
 class _Answers:
     """Answers already given, by everything that decides them; the oldest goes first."""
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._kept: OrderedDict[tuple[Any, ...], tuple[Answer, bytes]] = OrderedDict()
+        self._bytes = 0
+        self._kept: OrderedDict[tuple[Any, ...], _Given] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: tuple[Any, ...]) -> tuple[Answer, bytes] | None:
+    def get(self, key: tuple[Any, ...]) -> _Given | None:
         with self._lock:
             found = self._kept.get(key)
             if found is not None:
                 self._kept.move_to_end(key)
             return found
 
-    def put(self, key: tuple[Any, ...], answer: tuple[Answer, bytes]) -> None:
+    def put(self, key: tuple[Any, ...], given: _Given) -> None:
         with self._lock:
-            self._kept[key] = answer
-            while len(self._kept) > self._size:
-                self._kept.popitem(last=False)
+            before = self._kept.pop(key, None)
+            self._bytes += len(given.text) - (len(before.text) if before else 0)
+            self._kept[key] = given
+            while self._kept and (len(self._kept) > self._size or self._bytes > BYTES_KEPT):
+                self._bytes -= len(self._kept.popitem(last=False)[1].text)
 
 
 @dataclass
@@ -114,6 +132,9 @@ class _Access:
         self, request: Request, sent: HTTPAuthorizationCredentials | None, scope: Scope
     ) -> Key | None:
         """The key of a request, when it may do this, and may do it now."""
+        if self.keys is None and request.url.hostname not in _THIS_MACHINE:
+            # A page of another site can give its name our address, and ask from a local browser.
+            raise HTTPException(403, "without keys only http://127.0.0.1 and localhost answer")
         key = self.keys.find(sent.credentials) if self.keys and sent else None
         host = request.client.host if request.client else ""
         caller = f"key:{key.id}" if key else f"host:{host}"
@@ -153,6 +174,8 @@ class _Guarded:
 
     def __init__(self, app: ASGIApp, audit: Path | None) -> None:
         self._app = app
+        if audit:
+            audit.touch(mode=0o600)
         # One write a line: lines of two requests do not mix.
         self._audit = audit.open("a", encoding="utf-8", buffering=1) if audit else None
 
@@ -166,7 +189,7 @@ class _Guarded:
         request_id = given if _REQUEST_ID.match(given) else uuid.uuid4().hex
         state = scope.setdefault("state", {})
         state |= {"request_id": request_id, "audit": {}}
-        status = 500
+        status = 0
 
         async def answer(message: Message) -> None:
             nonlocal status
@@ -184,6 +207,12 @@ class _Guarded:
                 await response(scope, receive, answer)
             else:
                 await self._app(scope, body, answer)
+        except Exception:
+            _log.exception("request %s failed", request_id)
+            if not status:
+                text = "an error of the server; its log has the request's id"
+                response = _problem(request_id, HTTPStatus.INTERNAL_SERVER_ERROR, text)
+                await response(scope, receive, answer)
         finally:
             self._write(scope, request_id, status, time.perf_counter() - started)
 
@@ -245,16 +274,20 @@ def _reports_errors(app: FastAPI) -> None:
         async def handle(request: Request, raised: Exception) -> Response:
             code = status if status is not None else int(getattr(raised, "status_code", 500))
             headers = getattr(raised, "headers", None)
+            if code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                _log.error("request %s: %s", request.state.request_id, raised)
             return _problem(request.state.request_id, code, words(raised), headers)
 
         app.add_exception_handler(error, handle)
 
     report(StarletteHTTPException, None, lambda e: str(e.detail))
     report(RequestValidationError, 422, _where)
-    report(NotPublishedError, 503, str)
-    report(CatalogError, 503, str)
+    # Not their own words, which name folders of this machine; the log has them.
+    for nothing in (NotPublishedError, CatalogError):
+        report(nothing, 503, lambda _: "nothing to answer from: `make build` publishes it")
     report(QueryTimeoutError, 503, lambda e: f"the question took too long: {e}")
-    report(Exception, 500, lambda _: "an error of the server; its log has the request's id")
+    report(KeyFileError, 503, lambda _: "keys cannot be read: `marketing keys list` says why")
+    report(GuardError, 422, lambda e: f"the plan cannot run: {e}")
 
 
 def _where(error: RequestValidationError) -> str:
@@ -278,37 +311,37 @@ def create_app(assistant: Assistant, settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         responses={
-            401: {"model": Problem}, 403: {"model": Problem}, 413: {"model": Problem},
-            422: {"model": Problem}, 429: {"model": Problem}, 503: {"model": Problem},
+            status: {"model": Problem, "description": HTTPStatus(status).phrase}
+            for status in (401, 403, 413, 422, 429, 503)
         },
-    )  # fmt: skip
+    )
     _reports_errors(app)
     app.state.access = _Access(settings.keys, parse(settings.rate))
     answers = _Answers(settings.answers_kept)
 
-    async def answered(request: Request, key: Key | None, body: Ask | Run) -> tuple[Answer, bytes]:
+    async def answered(request: Request, key: Key | None, body: Ask | Run) -> bytes:
         newest = assistant.opened()
         if newest is None:
             newest = await run_in_threadpool(assistant.publication)
         decides = (newest.version, key.channels if key else None, body.model_dump_json())
-        found = answers.get(decides)
-        if found is None:
-            found = await run_in_threadpool(_answer, key, body, assistant)
-            answers.put(decides, found)
-        request.state.audit |= _audited(found[0])
-        return found
+        given = answers.get(decides)
+        if given is None:
+            given = await run_in_threadpool(_answer, key, body, assistant)
+            if assistant.model is None:
+                # A language model may answer better the next time.
+                answers.put(decides, given)
+        request.state.audit |= given.audit
+        return given.text
 
     @app.post("/v1/ask", response_model=AnswerBody)
     async def ask(request: Request, body: Ask, key: Asker) -> Response:
         """Answer a question; a question back and a refusal are answers too (see `status`)."""
-        _, text = await answered(request, key, body)
-        return Response(text, media_type="application/json")
+        return Response(await answered(request, key, body), media_type="application/json")
 
     @app.post("/v1/run", response_model=AnswerBody)
     async def run(request: Request, body: Run, key: Runner) -> Response:
         """Answer a plan, such as an option of a question back."""
-        _, text = await answered(request, key, body)
-        return Response(text, media_type="application/json")
+        return Response(await answered(request, key, body), media_type="application/json")
 
     @app.post(
         "/v1/ask/stream",
@@ -316,9 +349,8 @@ def create_app(assistant: Assistant, settings: Settings) -> FastAPI:
         responses={200: {"content": {"text/event-stream": {}}}},
     )
     async def stream(request: Request, body: Ask, key: Asker) -> EventSourceResponse:
-        """The same as events: plan, sql, rows, text, done. Nothing unverified is sent."""
-        answer, _ = await answered(request, key, body)
-        return EventSourceResponse(_events(answer))
+        """The same as events: plan, sql, rows, text, verified, done; all after verification."""
+        return EventSourceResponse(_events(await answered(request, key, body)))
 
     @app.get("/v1/catalog")
     def catalog(key: Reader) -> CatalogBody:
@@ -334,19 +366,25 @@ def create_app(assistant: Assistant, settings: Settings) -> FastAPI:
     def readyz() -> Health:
         """There is a publication to answer from."""
         newest = assistant.publication()
-        return Health(status="ok", publication=newest.version, published_at=newest.published_at)
+        age = dt.datetime.now(dt.UTC) - newest.published_at
+        return Health(
+            status="ok",
+            publication=newest.version,
+            published_at=newest.published_at,
+            age_hours=round(age.total_seconds() / 3600, 2),
+        )
 
     app.add_middleware(_Guarded, audit=settings.audit)
     return app
 
 
-def _answer(key: Key | None, body: Ask | Run, assistant: Assistant) -> tuple[Answer, bytes]:
+def _answer(key: Key | None, body: Ask | Run, assistant: Assistant) -> _Given:
     channels = key.channels if key else None
     if isinstance(body, Run):
         answer = assistant.run(body.plan, channels)
     else:
         answer = assistant.ask(body.question, body.last, channels, body.options)
-    return answer, answer_body(answer).model_dump_json().encode()
+    return _Given(answer_body(answer).model_dump_json().encode(), _audited(answer))
 
 
 def _audited(answer: Answer) -> dict[str, Any]:
@@ -360,13 +398,14 @@ def _audited(answer: Answer) -> dict[str, Any]:
     }
 
 
-async def _events(answer: Answer) -> AsyncIterator[ServerSentEvent]:
-    plain = answer_body(answer).model_dump(mode="json")
+async def _events(text: bytes) -> AsyncIterator[ServerSentEvent]:
+    plain = json.loads(text)
     parts = {
-        "plan": {"status": plain["status"], "plan": plain["plan"], "options": plain["options"]},
+        "plan": {name: plain[name] for name in ("status", "plan", "options", "planned_by")},
         "sql": {"sql": plain["sql"], "parameters": plain["parameters"]},
         "rows": {name: plain[name] for name in ("columns", "rows", "total_rows", "facts")},
         "text": {"text": plain["text"], "notes": plain["notes"]},
+        "verified": {"facts": len(plain["facts"]), "written_by": plain["written_by"]},
         "done": {name: plain[name] for name in ("publication", "published_at", "code")},
     }
     for event, data in parts.items():

@@ -141,3 +141,4 @@ class Health(BaseModel):
     status: Literal["ok"]
     publication: int | None = None
     published_at: dt.datetime | None = None
+    age_hours: float | None = Field(default=None, description="hours since it was published")

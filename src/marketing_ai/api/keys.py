@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Literal
 
+from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from marketing_ai.paths import Paths
@@ -126,7 +127,8 @@ class KeyStore:
             created_at=now,
             expires_at=now + dt.timedelta(days=days) if days else None,
         )
-        self._write((*self.all(), key))
+        with self._changing():
+            self._write((*self.all(), key))
         return key, f"{PREFIX}_{key.id}_{secret}"
 
     def revoke(self, key_id: str) -> None:
@@ -135,12 +137,13 @@ class KeyStore:
         Raises:
             KeyFileError: there is no such key.
         """
-        keys = self.all()
-        if key_id not in {key.id for key in keys}:
-            raise KeyFileError(f"there is no key {key_id}: `marketing keys list` shows them")
-        self._write(
-            tuple(k.model_copy(update={"revoked": True}) if k.id == key_id else k for k in keys)
-        )
+        with self._changing():
+            keys = self.all()
+            if key_id not in {key.id for key in keys}:
+                raise KeyFileError(f"there is no key {key_id}: `marketing keys list` shows them")
+            self._write(
+                tuple(k.model_copy(update={"revoked": True}) if k.id == key_id else k for k in keys)
+            )
 
     def find(self, text: str) -> Key | None:
         """The valid key of a text, None where there is none."""
@@ -152,8 +155,12 @@ class KeyStore:
                 return key if key.is_valid(dt.datetime.now(dt.UTC)) else None
         return None
 
-    def _write(self, keys: tuple[Key, ...]) -> None:
+    def _changing(self) -> FileLock:
+        """One change at a time: else a key that was made meanwhile would undo a revocation."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(self.path.with_suffix(".lock"), timeout=10)
+
+    def _write(self, keys: tuple[Key, ...]) -> None:
         handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=".api_keys")
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(_File(keys=keys).model_dump_json(indent=1))

@@ -30,6 +30,7 @@ from marketing_ai.api.bodies import (
 from marketing_ai.api.keys import KeyStore, Scope
 from marketing_ai.assistant.ask import Assistant
 from marketing_ai.assistant.catalog import CatalogError
+from marketing_ai.assistant.guard import GuardError
 from marketing_ai.assistant.plan import Dimension, Filter, Option, Plan, WhatIf
 from marketing_ai.assistant.warehouse import QueryTimeoutError
 from marketing_ai.lake.publication import NotPublishedError
@@ -64,14 +65,9 @@ class _Keys(TokenVerifier):
         key = self._keys.find(token)
         if key is None:
             return None
-        claims = {"channels": sorted(key.channels) if key.channels is not None else None}
         expires = int(key.expires_at.timestamp()) if key.expires_at else None
         return AccessToken(
-            token=token,
-            client_id=key.id,
-            scopes=sorted(key.scopes),
-            expires_at=expires,
-            claims=claims,
+            token=token, client_id=key.id, scopes=sorted(key.scopes), expires_at=expires
         )
 
 
@@ -80,26 +76,30 @@ def create_server(
     channels: frozenset[str] | None = None,
     keys: KeyStore | None = None,
     url: str = "http://127.0.0.1:8001",
+    own_key: str | None = None,
 ) -> MCPServer:
     """Make the server.
 
     Args:
         assistant: who answers.
         channels: channels that an agent sees where no key says so; None: all.
-        keys: keys that an agent must send, over HTTP; None: none is needed.
+        keys: the keys that are accepted; None: none is needed.
         url: address of the server, for the keys' metadata.
+        own_key: text of the key that stands for the agent over stdio, which sends none; None: it
+            sends one, over HTTP.
     """
+    sent = keys if own_key is None else None
     server: MCPServer = MCPServer(
         "marketing-kpi",
         instructions=_HOW,
         log_level="WARNING",
-        token_verifier=_Keys(keys) if keys else None,
+        token_verifier=_Keys(sent) if sent else None,
         auth=AuthSettings(
             issuer_url=AnyHttpUrl(url),
             resource_server_url=AnyHttpUrl(url),
             validate_token_resource=False,
         )
-        if keys
+        if sent
         else None,
     )
 
@@ -107,10 +107,13 @@ def create_server(
         if keys is None:
             return channels
         token = get_access_token()
-        if token is None or scope not in token.scopes:
+        # Looked up at each call, so that a revoked key ends at once.
+        key = keys.find(own_key or (token.token if token else ""))
+        if key is None:
+            raise ToolError("the key is wrong, revoked or expired")
+        if scope not in key.scopes:
             raise ToolError(f"this key has no scope '{scope}'")
-        mine = (token.claims or {}).get("channels")
-        return frozenset(mine) if mine is not None else None
+        return key.channels
 
     @server.tool(annotations=_READ_ONLY)
     def get_catalog() -> CatalogBody:
@@ -148,7 +151,7 @@ def create_server(
             for metric in catalog_body(assistant, seen("catalog")).metrics:
                 if metric.name == name.lower():
                     return metric
-            known = ", ".join(assistant.catalog().metrics)
+            known = ", ".join(assistant.catalog(seen("catalog")).metrics)
             raise ToolError(f"there is no metric '{name}'; known are {known}")
 
         return _honest(explain)
@@ -186,8 +189,10 @@ def _honest(do: Callable[[], Given]) -> Given:
     """Do it; what the caller can mend is told in words."""
     try:
         return do()
-    except (NotPublishedError, CatalogError, QueryTimeoutError) as error:
-        raise ToolError(str(error)) from None
+    except (NotPublishedError, CatalogError):
+        raise ToolError("nothing to answer from: `make build` publishes it") from None
+    except (QueryTimeoutError, GuardError) as error:
+        raise ToolError(f"this cannot run: {error}") from None
 
 
 def _search(

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import httpx2
@@ -19,11 +20,14 @@ import schemathesis
 import sqlglot
 from fastapi.testclient import TestClient
 from hypothesis import given, settings
+from langchain_core.language_models.fake_chat_models import FakeMessagesListChatModel
+from langchain_core.messages import AIMessage
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from schemathesis.specs.openapi.checks import response_schema_conformance
 from typer.testing import CliRunner
 
+from marketing_ai.api import app as api
 from marketing_ai.api.app import LARGEST_BODY, Settings, create_app
 from marketing_ai.api.keys import KeyStore
 from marketing_ai.assistant.ask import Assistant
@@ -145,6 +149,34 @@ def test_every_error_is_a_problem_with_its_request_id(client, keys, method, path
     assert "Traceback" not in answer.text
 
 
+def test_a_failure_inside_is_a_problem_without_its_words(client, keys, monkeypatch, caplog):
+    def fail(*_, **__):
+        raise KeyError("words of the inside")
+
+    _, text = keys.create("Guy")
+    monkeypatch.setattr(Assistant, "ask", fail)
+    answer = client.post("/v1/ask", json=ROI, headers=bearer(text))
+    assert (answer.status_code, answer.json()["title"]) == (500, "Internal Server Error")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["x-request-id"] in caplog.text
+    assert "words of the inside" not in answer.text
+
+
+def test_a_plan_that_grows_too_long_is_refused(client, keys):
+    _, text = keys.create("Git")
+    rule = {"dimension": "channel", "values": ["social"] * 100}
+    plan = {"kind": "query", "metrics": ["roi"], "filters": [rule] * 30}
+    answer = client.post("/v1/run", json={"plan": plan}, headers=bearer(text))
+    assert (answer.status_code, answer.json()["title"]) == (422, "Unprocessable Entity")
+
+
+def test_without_keys_other_names_of_this_machine_are_refused(paths):
+    app = create_app(Assistant(paths), Settings(None))
+    assert TestClient(app, base_url="http://localhost").post("/v1/ask", json=ROI).status_code == 200
+    there = TestClient(app, base_url="http://evil.example").post("/v1/ask", json=ROI)
+    assert there.status_code == 403
+
+
 def test_too_many_requests_are_told_to_wait(paths, keys):
     _, text = keys.create("Hal")
     client = TestClient(create_app(Assistant(paths), Settings(keys, rate="2/minute")))
@@ -160,7 +192,34 @@ def test_without_a_publication_the_server_says_so(tmp_path, keys):
     for answer in (client.get("/readyz"), client.post("/v1/ask", json=ROI, headers=bearer(text))):
         assert answer.status_code == 503
         assert "make build" in answer.json()["detail"]
+        assert str(tmp_path) not in answer.text
     assert client.get("/healthz").status_code == 200
+
+
+def test_a_damaged_file_of_keys_lets_nobody_in(client, keys):
+    _, text = keys.create("Ivy")
+    keys.path.write_text("{")
+    answer = client.post("/v1/ask", json=ROI, headers=bearer(text))
+    assert answer.status_code == 503
+    assert "marketing keys list" in answer.json()["detail"]
+
+
+def test_keys_made_at_the_same_time_are_all_kept(keys):
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda n: KeyStore(keys.path).create(f"n{n}")[1], range(16)))
+    assert all(keys.find(text) for text in made)
+
+
+def test_answers_kept_do_not_outgrow_their_limits(paths, monkeypatch):
+    monkeypatch.setattr(api, "BYTES_KEPT", 100)
+    kept = api._Answers(3)
+    for place in range(5):
+        kept.put((place,), api._Given(b"x" * 30, {}))
+    assert [bool(kept.get((place,))) for place in range(5)] == [False, False, True, True, True]
+    kept.put((5,), api._Given(b"x" * 90, {}))
+    assert [bool(kept.get((place,))) for place in range(6)] == [*[False] * 5, True]
+    kept.put((6,), api._Given(b"x" * 101, {}))
+    assert kept.get((6,)) is None
 
 
 def test_the_stream_has_the_same_answer_in_parts(client, keys):
@@ -168,7 +227,7 @@ def test_the_stream_has_the_same_answer_in_parts(client, keys):
     whole = client.post("/v1/ask", json=ROI, headers=bearer(text)).json()
     told = client.post("/v1/ask/stream", json=ROI, headers=bearer(text)).text
     events = dict(re.findall(r"event: (\w+)\r?\ndata: (.*?)\r?\n", told))
-    assert list(events) == ["plan", "sql", "rows", "text", "done"]
+    assert list(events) == ["plan", "sql", "rows", "text", "verified", "done"]
     assert json.loads(events["text"])["text"] == whole["text"]
     assert json.loads(events["rows"])["rows"] == whole["rows"]
 
@@ -185,6 +244,7 @@ def test_a_follow_up_sends_the_last_plan(client, keys):
 def test_the_openapi_schema_holds_for_what_is_sent(paths):
     app = create_app(Assistant(paths), Settings(None, rate="100000/minute"))
     schema = schemathesis.openapi.from_asgi("/openapi.json", app)
+    schema.config.update(base_url="http://localhost")
 
     def conforms(case) -> None:
         answer = case.call()
@@ -231,6 +291,18 @@ def test_an_agent_sees_its_channels_and_is_told_its_mistakes(paths):
     assert wrong.is_error
     assert "known are" in wrong.content[0].text
     assert _called(server, "query_kpi", plan={"kind": "drop"}).is_error
+
+
+def test_the_key_of_a_stdio_agent_decides_and_ends(paths, keys):
+    key, text = keys.create("agent", frozenset({"ask"}), frozenset({"social"}))
+    server = create_server(Assistant(paths), None, keys, own_key=text)
+    rows = _called(server, "ask_kpi", **ROI).structured_content["rows"]
+    assert [row[0] for row in rows] == ["social"]
+    refused = _called(server, "get_catalog")
+    assert refused.is_error
+    assert "no scope 'catalog'" in refused.content[0].text
+    keys.revoke(key.id)
+    assert "revoked" in _called(server, "ask_kpi", **ROI).content[0].text
 
 
 def _free_port() -> int:
@@ -298,6 +370,17 @@ def test_keys_are_made_listed_and_revoked_in_the_terminal(tmp_path, monkeypatch)
     assert run(cli, ["keys", "create", "X", "--scopes", "drop"]).exit_code == 2
 
 
+def test_an_empty_restriction_is_a_mistake_and_not_everything(tmp_path, monkeypatch):
+    monkeypatch.setenv("MARKETING_HOME", str(ROOT))
+    monkeypatch.setenv("MARKETING_LAKE", str(tmp_path))
+    run = CliRunner().invoke
+    for command in (["keys", "create", "Max"], ["mcp"], ["mcp", "--http"]):
+        assert run(cli, [*command, "--channels", " ,"]).exit_code != 0
+    monkeypatch.setenv("MARKETING_API_KEY", "")
+    assert run(cli, ["mcp"]).exit_code != 0
+    assert KeyStore(tmp_path / "api_keys.json").all() == ()
+
+
 def test_langchain_gets_tools_and_rows_that_can_be_cited(paths):
     assistant, social = Assistant(paths), frozenset({"social"})
     tools = {tool.name: tool for tool in marketing_tools(assistant, social)}
@@ -311,6 +394,19 @@ def test_langchain_gets_tools_and_rows_that_can_be_cited(paths):
     assert found.metadata["row"] == 0
     assert "marketing_kpi" in found.metadata["sql"]
     assert KpiRetriever(assistant=assistant).invoke("What is the NPS?") == []
+    assert "less than or equal to 9" in tools["simulate_budget"].invoke({"change": 99})
+
+
+def test_a_langchain_model_calls_the_tools(paths):
+    asks = AIMessage(
+        "", tool_calls=[{"name": "ask_kpi", "args": ROI, "id": "1", "type": "tool_call"}]
+    )
+    model = FakeMessagesListChatModel(responses=[asks])
+    tools = {tool.name: tool for tool in marketing_tools(Assistant(paths))}
+    (call,) = model.invoke("Which channel is best?").tool_calls
+    told = tools[call["name"]].invoke(call)
+    assert json.loads(told.content)["status"] == "answered"
+    assert told.tool_call_id == "1"
 
 
 def test_a_genie_space_has_the_metrics_of_dbt_and_sql_that_databricks_reads(paths):
